@@ -1,0 +1,73 @@
+"""What comes out of the solver when a consistent set of versions exists."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from ..origin import Origin
+
+__all__ = ["BaseImage", "BaseImages", "Choice", "Resolution"]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The candidate chosen for one package.
+
+    version: as the table has it, with its local part (`2.7.1+cu128`).
+    variant: the build variant (`cu128`, `cpu`); empty where the package has none.
+    index: the package index that serves it; empty for the default index or for no Python package.
+    because: the origins of the requirements that brought it in, sorted.
+    """
+
+    package: str
+    version: str
+    variant: str = ""
+    index: str = ""
+    because: tuple[Origin, ...] = ()
+
+
+@dataclass(frozen=True)
+class BaseImage:
+    """An image from a registry and what it brings.
+
+    ref: fully qualified, as in `docker.io/library/python:3.12-slim`.
+    digest: `sha256:...` where it is known, else empty.
+    provides: name -> version of what it contains (`python`, `cuda`, `os`, `glibc`, ...).
+    """
+
+    ref: str
+    digest: str = ""
+    provides: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class BaseImages:
+    """The image in which the project is built and the one on which it runs; often the same."""
+
+    build: BaseImage
+    runtime: BaseImage
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """One consistent assignment: at most one choice a package, sorted by package name."""
+
+    choices: tuple[Choice, ...]
+    base_images: BaseImages
+    warnings: tuple[str, ...] = ()
+
+    def __contains__(self, package: str) -> bool:
+        return self.get(package) is not None
+
+    def __getitem__(self, package: str) -> Choice:
+        choice = self.get(package)
+        if choice is None:
+            raise KeyError(package)
+        return choice
+
+    def __iter__(self) -> Iterator[Choice]:
+        return iter(self.choices)
+
+    def get(self, package: str) -> Choice | None:
+        return next((choice for choice in self.choices if choice.package == package), None)
