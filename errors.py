@@ -38,7 +38,7 @@ class Fault:
         return f"{where}{self.message}"
 
 
-class Failure(Exception):
+class Failure(Exception):  # noqa: N818  # its subclasses carry the suffix
     """Base of the foreseen failures: carries every fault found, never only the first."""
 
     exit_code = 70

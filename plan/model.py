@@ -171,7 +171,8 @@ class Copy(Model):
 
     src: absolute path in the source; a folder's contents are copied, not the folder itself.
     dest: absolute path; parents are made. A `dest` that ends in `/` is a folder.
-    owner: `uid:gid` in numbers; empty keeps the source's. mode: e.g. 0o755; None keeps the source's.
+    owner: `uid:gid` in numbers; empty keeps the source's.
+    mode: permission bits, 0o755 for example; None keeps the source's.
     """
 
     op: Literal["copy"] = "copy"
