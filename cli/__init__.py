@@ -1,0 +1,97 @@
+"""The `cogpack` command: its verbs, loaded one by one, and how failures reach the terminal.
+
+Each verb is a file of its own beside this one, imported only when it is called for: `cogpack
+resolve` must not pay for the imports of `cogpack build`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Iterator
+
+import click
+
+from .. import __version__
+from ..errors import CogpackError, Failure
+
+__all__ = ["cli", "main"]
+
+# verb -> what `cogpack --help` says of it, so that help imports no verb either
+VERBS = {
+    "build": "Build the project's image.",
+    "llb": "Write the BuildKit definition of the image.",
+    "plan": "Show what would be built, stage by stage.",
+    "resolve": "Show which versions are chosen, and why.",
+}
+
+
+class _Verbs(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in VERBS:
+            return None
+        module = importlib.import_module(f".{cmd_name}", __name__)
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(VERBS.items()))
+
+
+@click.group(cls=_Verbs, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="cogpack")
+def cli() -> None:
+    """Build container images of machine-learning projects, with solved versions."""
+
+
+def main() -> None:
+    """Run the command line and exit: 0 done, 1 user, 2 usage, 3 builder, 70 cogpack, 75 try again.
+
+    130 says that the user interrupted. A traceback is shown only when COGPACK_DEBUG is set.
+    """
+    try:
+        cli.main(standalone_mode=False)
+    except click.exceptions.Exit as exit_:
+        sys.exit(exit_.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("cogpack: interrupted", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output left (`cogpack plan | head`): nobody is there to be told.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except Failure as failure:
+        if os.environ.get("COGPACK_DEBUG"):
+            raise
+        _tell(failure)
+        sys.exit(failure.exit_code)
+    except Exception as error:  # the last line of defence against a traceback
+        if os.environ.get("COGPACK_DEBUG"):
+            raise
+        _tell(CogpackError(f"{type(error).__name__}: {error}"))
+        sys.exit(CogpackError.exit_code)
+
+
+def _tell(failure: Failure) -> None:
+    for line in _failure_lines(failure):
+        click.echo(line, err=True)
+
+
+def _failure_lines(failure: Failure) -> Iterator[str]:
+    for fault in failure.faults:
+        first, *rest = str(fault).splitlines() or [""]
+        yield f"error: {first}"
+        yield from (f"  {line}" for line in rest)
+        if fault.hint:
+            yield from (f"  hint: {line}" for line in fault.hint.splitlines())
+    if isinstance(failure, CogpackError):
+        yield f"This is a fault of cogpack {__version__} and not of your project. Please report it,"
+        yield "with the command, cog.yaml and the output of the same command with COGPACK_DEBUG=1."

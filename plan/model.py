@@ -50,7 +50,7 @@ SCHEMA_VERSION: Literal[1] = 1
 class Model(BaseModel):
     """Frozen, strict about unknown keys: a plan from another version fails loudly."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Reason(Model):
@@ -80,9 +80,10 @@ class StageInput(Model):
 
 
 class PhaseInput(Model):
-    """The result of a whole phase, whatever stages it has."""
+    """The result of a whole phase of the build or of the export, whatever stages it has."""
 
     type: Literal["phase"] = "phase"
+    of: Literal["build", "export"] = "build"
     name: str
 
 
@@ -132,12 +133,16 @@ class SecretMount(Model):
 
 
 class BindMount(Model):
-    """Another file system, or a path in it, read-only at `target`."""
+    """Another file system, or a path in it, at `target`.
+
+    writable: the command may write there; what it writes is dropped.
+    """
 
     type: Literal["bind"] = "bind"
     source: Input
     source_path: str = "/"
     target: str
+    writable: bool = False
 
 
 class TmpfsMount(Model):
@@ -220,11 +225,15 @@ class Symlink(Model):
 
 
 class Env(Model):
-    """Set a variable for the ops that follow and for every stage that stands on this one."""
+    """Set a variable for the ops that follow and for every stage that stands on this one.
+
+    prepend: put the value and a `:` before what the variable held (for PATH and its kin).
+    """
 
     op: Literal["env"] = "env"
     name: str
     value: str
+    prepend: bool = False
 
 
 class Workdir(Model):
@@ -289,9 +298,13 @@ class BaseRefs(Model):
 
 
 class ExportConfig(Model):
-    """The config of the image; it is laid over the runtime base's own."""
+    """The config of the image; it is laid over the runtime base's own.
+
+    path: folders that go before the base's PATH.
+    """
 
     env: dict[str, str] = Field(default_factory=dict)
+    path: tuple[str, ...] = ()
     entrypoint: tuple[str, ...] = ()
     cmd: tuple[str, ...] = ()
     workdir: str = ""

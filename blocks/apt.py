@@ -1,0 +1,69 @@
+"""System packages by apt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar
+
+from ..origin import Origin
+from ..plan.composer import Composer
+from ..plan.model import CacheMount, Exec
+from ..project import Project
+from ..solver.resolution import Resolution
+from .base import Block
+from .layout import quoted, script
+
+__all__ = ["Apt"]
+
+# What apt and dpkg write that differs from run to run and serves nobody in an image.
+_NOISE = (
+    "/var/log/apt",
+    "/var/log/dpkg.log",
+    "/var/log/alternatives.log",
+    "/var/cache/ldconfig/aux-cache",
+    "/var/cache/debconf",
+)
+
+
+class Apt(Block):
+    """Installs `system_packages` of cog.yaml and what other parts of the image need.
+
+    extra: further packages with who needs them.
+    """
+
+    name: ClassVar[str] = "apt"
+
+    def __init__(self, extra: Iterable[tuple[str, Origin]] = ()) -> None:
+        self._extra = tuple(extra)
+
+    @classmethod
+    def detect(cls, project: Project) -> bool:
+        return bool(project.system_packages)
+
+    def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
+        wanted = dict(self._extra) | {
+            package.name: package.origin for package in project.system_packages
+        }
+        packages = sorted(wanted)
+        if not packages:
+            return
+        install = Exec(
+            command=script(
+                "apt-get update",
+                "DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "
+                + quoted(packages),
+                "rm -rf " + quoted(_NOISE),
+            ),
+            mounts=(
+                CacheMount(id="cogpack-apt", target="/var/cache/apt", sharing="locked"),
+                CacheMount(id="cogpack-apt-lists", target="/var/lib/apt/lists", sharing="locked"),
+            ),
+        )
+        title = f"install system packages: {' '.join(packages)}"
+        because = wanted.values()
+        built = composer.stage("system-deps", "apt", title, [install], because=because)
+        if composer.one_base:
+            composer.export("runtime", built)
+        else:
+            # apt rewrites dpkg's database, so its changes to one base do not fit another.
+            composer.stage("runtime", "export:apt", title, [install], of="export", because=because)

@@ -1,0 +1,89 @@
+"""The prediction server: `cog` and `coglet`, and the image config that starts them."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ..plan.composer import Composer
+from ..plan.model import Exec, ExportConfig
+from ..project import Project
+from ..solver.requirement import Requirement
+from ..solver.resolution import Resolution
+from .base import Block
+from .layout import PYTHON, SOURCE, UV, UV_ENV, VENV, script, settle_times, uv_mounts
+
+__all__ = ["CogRuntime"]
+
+# Cog's contract with whoever runs the image: port, command and the variables that name the model.
+PORT = "5000/tcp"
+COMMAND = ("python", "-m", "cog.server.http")
+INIT = ("/usr/bin/tini", "--")
+
+# The value of `sdk_version` that admits versions before their release.
+PRERELEASE = "prerelease"
+
+
+class CogRuntime(Block):
+    """Installs the server beside the project's packages and makes it the image's command."""
+
+    name: ClassVar[str] = "cog-runtime"
+
+    @classmethod
+    def detect(cls, project: Project) -> bool:
+        return project.config is not None
+
+    def requirements(self, project: Project) -> tuple[Requirement, ...]:
+        config = project.config
+        specifier, origin = "", self.origin
+        if config is not None and config.build.sdk_version:
+            version = config.build.sdk_version
+            specifier = ">=0.dev0" if version == PRERELEASE else f"=={version}"
+            origin = config.origin("build.sdk_version")
+        return tuple(Requirement(name, specifier, origin) for name in ("cog", "coglet"))
+
+    def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
+        wanted = [f"{name}=={resolution[name].version}" for name in ("cog", "coglet")]
+        install = Exec(
+            # What is installed becomes a constraint: the server must get along with the project's
+            # own pins, and never move them.
+            command=script(
+                f"{UV} pip freeze --python {PYTHON} --exclude-editable > /tmp/installed.txt",
+                f"{UV} pip install --python {PYTHON} --constraint /tmp/installed.txt "
+                + " ".join(wanted),
+                settle_times(VENV),
+            ),
+            mounts=uv_mounts(),
+            env=UV_ENV,
+        )
+        stage = composer.stage(
+            "app-deps",
+            "cog",
+            f"install {' '.join(wanted)}",
+            [install],
+            because=resolution["cog"].because,
+        )
+        composer.export("app", stage)
+        composer.configure(
+            ExportConfig(
+                env={
+                    "PYTHONUNBUFFERED": "1",
+                    **_references(project),
+                },
+                entrypoint=INIT,
+                cmd=COMMAND,
+                workdir=SOURCE,
+                ports=(PORT,),
+                labels={"run.cog.version": resolution["cog"].version},
+            )
+        )
+
+
+def _references(project: Project) -> dict[str, str]:
+    """The variables that tell the server what to load."""
+    if project.config is None:
+        return {}
+    named = {
+        "COG_PREDICT_TYPE_STUB": project.config.predictor,
+        "COG_TRAIN_TYPE_STUB": project.config.train,
+    }
+    return {name: reference for name, reference in named.items() if reference}

@@ -1,0 +1,77 @@
+"""Where things are in an image, and the shell phrases that more than one block needs."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+
+from ..plan.model import BindMount, CacheMount, Mount, StageInput, TmpfsMount
+
+__all__ = [
+    "FIXED_TIME",
+    "PYTHON",
+    "SOURCE",
+    "UV",
+    "UV_ENV",
+    "UV_STAGE",
+    "VENV",
+    "pip_cache",
+    "quoted",
+    "script",
+    "settle_times",
+    "uv_mounts",
+]
+
+VENV = "/opt/venv"
+PYTHON = f"{VENV}/bin/python"
+SOURCE = "/src"
+UV = "/opt/uv/bin/uv"
+UV_STAGE = StageInput(id="uv")
+
+# The interpreter is the image's own; byte code is checked by the hash of its source, because all
+# times in a layer are alike, and because a patched source must not be shadowed.
+UV_ENV = {
+    "PYC_INVALIDATION_MODE": "CHECKED_HASH",
+    "UV_COMPILE_BYTECODE": "1",
+    "UV_LINK_MODE": "copy",
+    "UV_NO_PROGRESS": "1",
+    "UV_PYTHON_DOWNLOADS": "never",
+}
+
+# 1980-01-01T00:00:00Z, the earliest time that a zip archive can hold: tools that pack files of an
+# image stumble over earlier ones.
+FIXED_TIME = 315532800
+
+
+def script(*commands: str) -> str:
+    """Shell commands that run one after another and stop at the first that fails."""
+    return " && \\\n".join(commands)
+
+
+def settle_times(*folders: str) -> str:
+    """A command that gives every changed file below `folders` the fixed time.
+
+    Lower layers were settled too, so only what this layer wrote is newer, and nothing that it did
+    not write is touched (touching would copy it into the layer).
+    """
+    places = " ".join(map(shlex.quote, folders))
+    return f"find {places} -newermt @{FIXED_TIME} -exec touch -h -d @{FIXED_TIME} {{}} +"
+
+
+def pip_cache() -> CacheMount:
+    """pip's own cache, shared by every build on the builder."""
+    return CacheMount(id="cogpack-pip", target="/root/.cache/pip")
+
+
+def uv_mounts() -> tuple[Mount, ...]:
+    """uv, its cache and a /tmp for one command: none of them is in any layer."""
+    return (
+        CacheMount(id="cogpack-uv", target="/root/.cache/uv"),
+        BindMount(source=UV_STAGE, source_path="/opt/uv", target="/opt/uv"),
+        TmpfsMount(target="/tmp"),  # noqa: S108  # a path in the image
+    )
+
+
+def quoted(words: Iterable[str]) -> str:
+    """Words as a shell reads them back."""
+    return " ".join(map(shlex.quote, words))

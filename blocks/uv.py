@@ -1,0 +1,45 @@
+"""The project's Python packages, installed by uv."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ..plan.composer import Composer
+from ..plan.model import Exec, Workdir
+from ..project import Project
+from ..solver.resolution import Resolution
+from .base import Block
+from .layout import PYTHON, SOURCE, UV, UV_ENV, VENV, script, settle_times, uv_mounts
+from .requirement_files import CONSTRAINTS, REQUIREMENTS, requirement_files
+
+__all__ = ["Uv"]
+
+
+class Uv(Block):
+    """Installs the requirements into the virtual environment."""
+
+    name: ClassVar[str] = "uv"
+
+    @classmethod
+    def detect(cls, project: Project) -> bool:
+        return bool(project.requirements.entries)
+
+    def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
+        files = requirement_files(project, composer)
+        constraint = f" --constraint {CONSTRAINTS}" if files.constrained else ""
+        install = Exec(
+            command=script(
+                f"{UV} pip install --python {PYTHON} --requirement {REQUIREMENTS}{constraint}",
+                settle_times(VENV),
+            ),
+            mounts=(*uv_mounts(), *files.mounts),
+            env=UV_ENV,
+        )
+        stage = composer.stage(
+            "app-deps",
+            "packages",
+            "install the project's packages",
+            [Workdir(path=SOURCE), install],
+            because=files.because,
+        )
+        composer.export("app", stage)

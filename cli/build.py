@@ -1,0 +1,77 @@
+"""`cogpack build`: from the folder to an image."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from ..plan.composer import Network
+from .options import folder, network, platform, read_secrets, show_warnings
+
+__all__ = ["command"]
+
+
+@click.command("build")
+@folder
+@click.option("-t", "--tag", "tags", multiple=True, metavar="NAME", help="Name of the image.")
+@click.option("--push", is_flag=True, help="Push the image to its registry.")
+@click.option(
+    "-o",
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="SPEC",
+    help="Where the image goes instead: type=oci|docker|local,dest=PATH.",
+)
+@click.option("--builder", metavar="ADDRESS", help="The daemon: unix://PATH or tcp://HOST:PORT.")
+@click.option(
+    "--secret",
+    "secrets",
+    multiple=True,
+    metavar="SPEC",
+    help="A secret of the build: id=NAME,src=FILE or id=NAME,env=VARIABLE.",
+)
+@network
+@click.option("-q", "--quiet", is_flag=True, help="Print only the image's digest.")
+@platform
+def command(
+    folder: Path,
+    tags: tuple[str, ...],
+    push: bool,
+    outputs: tuple[str, ...],
+    builder: str | None,
+    secrets: tuple[str, ...],
+    network: Network,
+    quiet: bool,
+    platform: str,
+) -> None:
+    """Build the image of the project in DIR."""
+    from ..llb.client import Client, PlainPrinter, find_daemon
+    from ..pipeline import Request, build_plan, image_exports
+    from ..stacks.compose import load, make_plan
+    from ..stacks.solve import solved
+
+    values = read_secrets(secrets, os.environ)
+    composition = load(folder)
+    exports = image_exports(composition.project, tags, push, outputs)
+    show_warnings(composition.project.warnings)
+    resolution = solved(composition, platform)
+    plan = make_plan(composition, resolution, platform, network)
+    endpoint = find_daemon(builder, os.environ)
+    if not quiet:
+        click.echo(f"building on {endpoint}", err=True)
+    printer = None if quiet else PlainPrinter(sys.stderr)
+    with Client(endpoint) as client:
+        built = build_plan(plan, Request(folder, exports, values), client, printer)
+    names = [name for export in exports for name in export.attrs.get("name", "").split(",") if name]
+    if quiet:
+        click.echo(built.digest)
+        return
+    for export in exports:
+        if export.dest:
+            click.echo(f"wrote {export.type} to {export.dest}", err=True)
+    for name in dict.fromkeys(names):
+        click.echo(f"built {name}@{built.digest}")

@@ -1,0 +1,69 @@
+"""`cogpack llb`: the definition that a BuildKit builds, without building it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from ..errors import UserError
+from ..files import write_atomically
+from ..plan.composer import Network
+from .options import folder, network, platform, show_warnings
+
+__all__ = ["command"]
+
+
+@click.command("llb")
+@folder
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write to this file."
+)
+@click.option(
+    "--resolve/--no-resolve",
+    "pin",
+    default=False,
+    help="Ask the builder for the digests and configs of the base images.",
+)
+@click.option("--builder", metavar="ADDRESS", help="The daemon that --resolve asks.")
+@network
+@platform
+def command(
+    folder: Path,
+    output: Path | None,
+    pin: bool,
+    builder: str | None,
+    network: Network,
+    platform: str,
+) -> None:
+    """Write the BuildKit definition of the project in DIR, a serialized pb.Definition.
+
+    `buildctl build --local context=DIR` and `buildctl debug dump-llb` read it. Without --resolve no
+    builder is asked: base images are named by tag, and commands get the usual PATH.
+    """
+    from ..llb.compile import compile_plan
+    from ..stacks.compose import load, make_plan
+    from ..stacks.solve import solved
+
+    if output is None and sys.stdout.isatty():
+        raise UserError("the definition is binary", hint="name a file with -o FILE, or pipe it on")
+    composition = load(folder)
+    resolution = solved(composition, platform)
+    show_warnings([*composition.project.warnings, *resolution.warnings])
+    plan = make_plan(composition, resolution, platform, network)
+    if pin:
+        from ..llb.client import Client, find_daemon
+        from ..pipeline import daemon_facts
+
+        with Client(find_daemon(builder, os.environ)) as client:
+            images, capabilities = daemon_facts(plan, client)
+        compiled = compile_plan(plan, images=images, capabilities=capabilities)
+    else:
+        compiled = compile_plan(plan)
+    if output is None:
+        sys.stdout.buffer.write(compiled.definition)
+        sys.stdout.buffer.flush()
+    else:
+        write_atomically(output, compiled.definition)

@@ -1,0 +1,127 @@
+"""Arguments and options that several verbs share, and how their texts are read."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from ..errors import Fault, UserError
+
+__all__ = ["folder", "network", "platform", "read_secrets", "show_warnings"]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+# Secrets are small; a larger file is a mistake, and the session would hold it in memory. The bound
+# is the daemon's own (moby/buildkit session/secrets: 500 KiB).
+_MAX_SECRET_BYTES = 500 * 1024
+
+
+def folder(command: Command) -> Command:
+    """The argument DIR: the project's folder, by default the current one."""
+    decorate = click.argument(
+        "folder", metavar="[DIR]", default=".", type=click.Path(path_type=Path)
+    )
+    return decorate(command)
+
+
+def platform(command: Command) -> Command:
+    """The option --platform."""
+    decorate = click.option(
+        "--platform",
+        default="linux/amd64",
+        show_default=True,
+        metavar="OS/ARCH",
+        help="What the image runs on.",
+    )
+    return decorate(command)
+
+
+def network(command: Command) -> Command:
+    """The option --network."""
+    decorate = click.option(
+        "--network",
+        type=click.Choice(["default", "none", "host"]),
+        default="default",
+        show_default=True,
+        help="The network of the build's commands.",
+    )
+    return decorate(command)
+
+
+def show_warnings(warnings: Iterable[Fault | str]) -> None:
+    """Print warnings to the error output, each with its hint."""
+    for warning in warnings:
+        click.echo(f"warning: {warning}", err=True)
+        if isinstance(warning, Fault) and warning.hint:
+            click.echo(f"  hint: {warning.hint}", err=True)
+
+
+def read_secrets(texts: Sequence[str], environ: Mapping[str, str]) -> dict[str, bytes]:
+    """The secrets that `--secret id=NAME,src=FILE` or `id=NAME,env=VARIABLE` name, by id.
+
+    Without src and env the variable of the same name counts, else the file, as docker has it.
+    Raises UserError with every fault; a message never holds a value.
+    """
+    values: dict[str, bytes] = {}
+    faults = []
+    for text in texts:
+        try:
+            name, value = _secret(text, environ)
+        except _UnreadableError as error:
+            faults.append(Fault(f"--secret {text}: {error.message}", hint=error.hint))
+        else:
+            values[name] = value
+    if faults:
+        raise UserError(faults)
+    return values
+
+
+class _UnreadableError(Exception):
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint or "write --secret id=NAME,src=FILE or --secret id=NAME,env=VARIABLE"
+
+
+def _secret(text: str, environ: Mapping[str, str]) -> tuple[str, bytes]:
+    fields: dict[str, str] = {}
+    for item in next(csv.reader([text]), []):
+        key, equals, value = item.partition("=")
+        key = {"source": "src"}.get(key, key)
+        if not equals or key not in ("id", "src", "env", "type"):
+            raise _UnreadableError(f"`{item}` is none of id=, src= and env=")
+        if key in fields:
+            raise _UnreadableError(f"`{key}` is given twice")
+        fields[key] = value
+    kind, name = fields.get("type", ""), fields.get("id", "")
+    variable, path = fields.get("env", ""), fields.get("src", "")
+    if kind not in ("", "file", "env"):
+        raise _UnreadableError(f"the type `{kind}` is neither file nor env")
+    if kind == "env" and path and not variable:
+        variable, path = path, ""
+    if not name:
+        raise _UnreadableError("it has no id")
+    if variable and path:
+        raise _UnreadableError("it has both src and env")
+    if not variable and not path:
+        variable = name
+    if variable:
+        if variable not in environ:
+            raise _UnreadableError(f"the variable {variable} is not set", hint="set and export it")
+        return name, environ[variable].encode()
+    return name, _contents(Path(path))
+
+
+def _contents(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > _MAX_SECRET_BYTES:
+            raise _UnreadableError(f"the file is larger than {_MAX_SECRET_BYTES} bytes")
+        return path.read_bytes()
+    except OSError as error:
+        raise _UnreadableError(
+            f"the file cannot be read: {error.strerror}", "name another"
+        ) from None

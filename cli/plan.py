@@ -1,0 +1,31 @@
+"""`cogpack plan`: what would be built, for people or as JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ..plan.composer import Network
+from .options import folder, network, platform, show_warnings
+
+__all__ = ["command"]
+
+
+@click.command("plan")
+@folder
+@click.option("--json", "as_json", is_flag=True, help="Print JSON (docs/plan.schema.json).")
+@network
+@platform
+def command(folder: Path, as_json: bool, network: Network, platform: str) -> None:
+    """Show what would be built of the project in DIR, stage by stage."""
+    from ..plan.model import dump
+    from ..plan.render import render
+    from ..stacks.compose import load, make_plan
+    from ..stacks.solve import solved
+
+    composition = load(folder)
+    resolution = solved(composition, platform)
+    show_warnings([*composition.project.warnings, *resolution.warnings])
+    plan = make_plan(composition, resolution, platform, network)
+    click.echo(dump(plan) if as_json else render(plan), nl=False)

@@ -1,0 +1,170 @@
+"""`cogpack resolve`: which versions are chosen, why, and what stands in the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NoReturn
+
+import click
+from packaging.utils import canonicalize_name
+
+from ..compat.tables import Tables
+from ..errors import UserError
+from ..solver.conflict import Conflict
+from ..solver.matrix import build_universe
+from ..solver.options import (
+    driver_requirement,
+    gpu_requirement,
+    overridden,
+    override_requirements,
+)
+from ..solver.policy import POLICIES, Policy
+from ..solver.requirement import Requirement
+from ..solver.solve import all_versions, resolve
+from ..solver.universe import Universe
+from .options import folder, platform, show_warnings
+
+__all__ = ["command"]
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What is to be solved: the project's requirements and the options laid over them.
+
+    warnings: what reading the project had to say.
+    """
+
+    requirements: tuple[Requirement, ...]
+    universe: Universe
+    policy: Policy
+    warnings: tuple[str, ...]
+
+
+@click.command("resolve")
+@folder
+@click.option("--why", metavar="PACKAGE", help="Tell why a package is there and none better.")
+@click.option("--all", "every", metavar="PACKAGE", help="List every version that is possible.")
+@click.option("--json", "as_json", is_flag=True, help="Write JSON (docs/resolve.schema.json).")
+@click.option("--gpu", metavar="NAME", help="The GPU that it must run on: h100, rtx4090, 9.0.")
+@click.option("--driver", metavar="VERSION", help="The NVIDIA driver that must do: 535, 550.54.14.")
+@platform
+@click.option(
+    "--prefer",
+    type=click.Choice(sorted(POLICIES)),
+    default="newest",
+    show_default=True,
+    help="Which of all possible answers is the best.",
+)
+@click.option(
+    "--override",
+    "overrides",
+    metavar="PACKAGE=VERSION",
+    multiple=True,
+    help="Try another version in place of what the project asks for.",
+)
+def command(
+    folder: Path,
+    why: str | None,
+    every: str | None,
+    as_json: bool,
+    gpu: str | None,
+    driver: str | None,
+    platform: str,
+    prefer: str,
+    overrides: tuple[str, ...],
+) -> None:
+    """Show which versions are chosen for the project in DIR, and why."""
+    if why and every:
+        raise click.UsageError("--why and --all cannot be asked at once")
+    try:
+        question = _question(folder, gpu, driver, platform, prefer, overrides)
+        if why:
+            _tell_why(question, canonicalize_name(why), as_json)
+        elif every:
+            _tell_versions(question, canonicalize_name(every), as_json)
+        else:
+            _tell_resolution(question, as_json)
+    except UserError as error:
+        if not as_json:
+            raise
+        from ..solver.report import dumps, invalid_data
+
+        click.echo(dumps(invalid_data(error.faults)), nl=False)
+        raise click.exceptions.Exit(error.exit_code) from None
+
+
+def _question(
+    folder: Path,
+    gpu: str | None,
+    driver: str | None,
+    platform: str,
+    prefer: str,
+    overrides: tuple[str, ...],
+) -> _Question:
+    from ..stacks.compose import load
+
+    tables = Tables.load()
+    composition = load(folder)
+    requirements = list(composition.requirements)
+    replacing = override_requirements(overrides)
+    if gpu:
+        requirements.append(gpu_requirement(gpu, tables))
+    roots = {one.package for one in (*requirements, *replacing)} | ({"driver"} if driver else set())
+    universe = build_universe(tables, platform=platform, roots=roots)
+    if driver:
+        requirement, universe = driver_requirement(driver, universe)
+        requirements.append(requirement)
+    wanted = overridden(requirements, replacing, universe)
+    warnings = tuple(str(one) for one in composition.project.warnings)
+    return _Question(wanted, universe, POLICIES[prefer], warnings)
+
+
+def _tell_resolution(question: _Question, as_json: bool) -> None:
+    outcome = resolve(question.requirements, question.universe, question.policy)
+    if isinstance(outcome, Conflict):
+        _tell_conflict(outcome, as_json)
+    outcome = replace(outcome, warnings=(*question.warnings, *outcome.warnings))
+    if as_json:
+        from ..solver.report import dumps, resolution_data
+
+        click.echo(dumps(resolution_data(outcome)), nl=False)
+    else:
+        from ..solver.text import resolution_text
+
+        show_warnings(outcome.warnings)
+        click.echo(resolution_text(outcome), nl=False)
+
+
+def _tell_why(question: _Question, package: str, as_json: bool) -> None:
+    from ..solver.report import dumps, why_data
+    from ..solver.text import why_text
+    from ..solver.why import why
+
+    outcome = why(package, question.requirements, question.universe, question.policy)
+    if isinstance(outcome, Conflict):
+        _tell_conflict(outcome, as_json)
+    click.echo(dumps(why_data(outcome)) if as_json else why_text(outcome), nl=False)
+
+
+def _tell_versions(question: _Question, package: str, as_json: bool) -> None:
+    from ..solver.report import dumps, versions_data
+    from ..solver.text import versions_text
+
+    found = all_versions(package, question.requirements, question.universe)
+    if not found:
+        outcome = resolve(question.requirements, question.universe, question.policy)
+        if isinstance(outcome, Conflict):
+            _tell_conflict(outcome, as_json)
+    text = dumps(versions_data(package, found)) if as_json else versions_text(package, found)
+    click.echo(text, nl=False)
+
+
+def _tell_conflict(conflict: Conflict, as_json: bool) -> NoReturn:
+    """A conflict is the user's to mend: exit code 1, as for every error of the project's."""
+    from ..solver.report import conflict_data, dumps
+    from ..solver.text import conflict_text
+
+    text = dumps(conflict_data(conflict)) if as_json else conflict_text(conflict)
+    click.echo(text, nl=False)
+    raise click.exceptions.Exit(UserError.exit_code)

@@ -1,0 +1,292 @@
+"""Reads the tables: CSV files in, tuples of typed rows out, each table when it is first asked for.
+
+What the columns mean stands in README.md, their types in `rows`. What follows from the rows is
+for `cogpack.solver.matrix` to say.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from ..errors import CogpackError, Failure, Fault, UserError
+from ..origin import Origin
+from .rows import (
+    TABLES,
+    BaseImage,
+    CogRelease,
+    CompanionBuild,
+    Cuda,
+    CudaImage,
+    Cudnn,
+    Gpu,
+    JaxPlugin,
+    JaxRelease,
+    Pin,
+    PythonRelease,
+    Row,
+    System,
+    TensorflowBuild,
+    Tool,
+    TorchBuild,
+    Wheel,
+    columns,
+)
+
+__all__ = ["Tables"]
+
+OWN = Path(__file__).parent
+RowType = TypeVar("RowType", bound=Row)
+
+
+class Tables:
+    """The tables as they stand in a list of folders; immutable but for what it has read already."""
+
+    def __init__(self, folders: tuple[Path, ...], shown: tuple[str, ...]) -> None:
+        self._folders = tuple(zip(folders, shown, strict=True))
+        self._read: dict[str, tuple[Row, ...]] = {}
+
+    @classmethod
+    def load(cls, *folders: Path) -> Tables:
+        """The tables of the package, overlaid with those of more folders, the last one on top.
+
+        A row of an overlay takes the place of the row with the same key, or is new. An overlay
+        need not have every table. Nothing is read yet: a fault of a file shows when a table that
+        it holds is first asked for, or on `read_all`.
+
+        Raises UserError for a folder that does not exist or a file whose name is no table.
+        """
+        faults = [fault for folder in folders for fault in _overlay_faults(folder)]
+        if faults:
+            raise UserError(faults)
+        return cls((OWN, *folders), ("compat", *(str(folder) for folder in folders)))
+
+    def read_all(self) -> Mapping[str, tuple[Row, ...]]:
+        """Every table by name.
+
+        Raises UserError or CogpackError, as `rows`, with the faults of all tables.
+        """
+        faults: list[Fault] = []
+        failure: type[Failure] = UserError
+        for name in TABLES:
+            try:
+                self._table(name)
+            except Failure as error:
+                faults += error.faults
+                failure = type(error)
+        if faults:
+            raise failure(faults)
+        return {name: self._read[name] for name in TABLES}
+
+    @property
+    def base_images(self) -> tuple[BaseImage, ...]:
+        """Base images without CUDA."""
+        return self._rows(BaseImage, "base_images")
+
+    @property
+    def cog(self) -> tuple[CogRelease, ...]:
+        """Releases of cog and coglet."""
+        return self._rows(CogRelease, "cog")
+
+    @property
+    def cuda(self) -> tuple[Cuda, ...]:
+        """CUDA toolkits."""
+        return self._rows(Cuda, "cuda")
+
+    @property
+    def cuda_images(self) -> tuple[CudaImage, ...]:
+        """NVIDIA's images."""
+        return self._rows(CudaImage, "cuda_images")
+
+    @property
+    def cudnn(self) -> tuple[Cudnn, ...]:
+        """cuDNN releases."""
+        return self._rows(Cudnn, "cudnn")
+
+    @property
+    def gpus(self) -> tuple[Gpu, ...]:
+        """GPU models."""
+        return self._rows(Gpu, "gpus")
+
+    @property
+    def jax(self) -> tuple[JaxRelease, ...]:
+        """Releases of jax."""
+        return self._rows(JaxRelease, "jax")
+
+    @property
+    def jax_plugins(self) -> tuple[JaxPlugin, ...]:
+        """Releases of the CUDA plugins of jax."""
+        return self._rows(JaxPlugin, "jax_plugins")
+
+    @property
+    def jaxlib(self) -> tuple[Wheel, ...]:
+        """Releases of jaxlib."""
+        return self._rows(Wheel, "jaxlib")
+
+    @property
+    def os(self) -> tuple[System, ...]:
+        """Operating systems."""
+        return self._rows(System, "os")
+
+    @property
+    def pins(self) -> tuple[Pin, ...]:
+        """Libraries that pin frameworks."""
+        return self._rows(Pin, "pins")
+
+    @property
+    def python(self) -> tuple[PythonRelease, ...]:
+        """CPython releases."""
+        return self._rows(PythonRelease, "python")
+
+    @property
+    def tensorflow(self) -> tuple[TensorflowBuild, ...]:
+        """Builds of tensorflow."""
+        return self._rows(TensorflowBuild, "tensorflow")
+
+    @property
+    def tools(self) -> tuple[Tool, ...]:
+        """Tools that builds use."""
+        return self._rows(Tool, "tools")
+
+    @property
+    def torch(self) -> tuple[TorchBuild, ...]:
+        """Builds of torch."""
+        return self._rows(TorchBuild, "torch")
+
+    @property
+    def torchaudio(self) -> tuple[CompanionBuild, ...]:
+        """Builds of torchaudio."""
+        return self._rows(CompanionBuild, "torchaudio")
+
+    @property
+    def torchvision(self) -> tuple[CompanionBuild, ...]:
+        """Builds of torchvision."""
+        return self._rows(CompanionBuild, "torchvision")
+
+    @property
+    def triton(self) -> tuple[Wheel, ...]:
+        """Releases of triton."""
+        return self._rows(Wheel, "triton")
+
+    def _rows(self, row: type[RowType], name: str) -> tuple[RowType, ...]:
+        """The rows of a table, sorted by its key.
+
+        Raises UserError when a file of an overlay is at fault, CogpackError when one of the
+        package's own is, with every fault of the table.
+        """
+        del row  # it tells the type checker what the table holds
+        return cast("tuple[RowType, ...]", self._table(name))
+
+    def _table(self, name: str) -> tuple[Row, ...]:
+        if name not in self._read:
+            merged: dict[tuple[str, ...], Row] = {}
+            for folder, shown in self._folders:
+                path = folder / f"{name}.csv"
+                if folder != OWN and not path.exists():
+                    continue
+                merged |= _read(path, f"{shown}/{name}.csv", name)
+            found = list(merged.values())
+            if len(self._folders) > 1:
+                found.sort(key=_sort_key)
+            self._read[name] = tuple(found)
+        return self._read[name]
+
+
+def _sort_key(row: Row) -> tuple[Any, ...]:
+    return tuple(getattr(row, name) for name in row.KEY)
+
+
+def _overlay_faults(folder: Path) -> list[Fault]:
+    if not folder.is_dir():
+        return [Fault(f"there is no folder {folder}", hint="name a folder that holds tables")]
+    known = ", ".join(f"{name}.csv" for name in TABLES)
+    return [
+        Fault(f"{path} is no table that cogpack knows", hint=f"the tables are {known}")
+        for path in sorted(folder.glob("*.csv"))
+        if path.stem not in TABLES
+    ]
+
+
+def _read(path: Path, shown: str, table: str) -> dict[tuple[str, ...], Row]:
+    failure = CogpackError if path.parent == OWN else UserError
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise failure(Fault(f"{shown} cannot be read: {error}")) from error
+    reader = csv.reader(text.splitlines(), strict=True)
+    try:
+        header = next(reader, [])
+        if faults := list(_header_faults(header, table, shown)):
+            raise failure(faults)
+        return _parse(reader, header, shown, table)
+    except csv.Error as error:
+        where = Origin(shown, reader.line_num)
+        raise failure(Fault(f"this is no CSV: {error}", where)) from error
+    except _BadCells as error:
+        raise failure(error.faults) from error
+
+
+class _BadCells(Exception):  # noqa: N818  # never leaves the module
+    """The faults of the rows of one file."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        super().__init__()
+        self.faults = faults
+
+
+def _header_faults(header: list[str], table: str, shown: str) -> Iterable[Fault]:
+    wanted = [*(name for name, _ in columns(table)), "source", "checked"]
+    where = Origin(shown, 1)
+    for name in wanted:
+        if name not in header:
+            yield Fault(f"the column '{name}' is missing", where, f"add '{name}' to the header")
+    for name in header:
+        if name not in wanted:
+            hint = f"the columns are {', '.join(wanted)}"
+            yield Fault(f"there is no column '{name}' in this table", where, hint)
+
+
+def _parse(
+    lines: Iterable[list[str]], header: list[str], shown: str, table: str
+) -> dict[tuple[str, ...], Row]:
+    readers = [(name, header.index(name), read) for name, read in columns(table)]
+    row = TABLES[table]
+    source, checked = header.index("source"), header.index("checked")
+    keys = [header.index(name) for name in row.KEY]
+    width = len(header)
+    found: dict[tuple[str, ...], Row] = {}
+    faults: list[Fault] = []
+    make = cast("Callable[..., Row]", row)
+    # A cell never holds a line break, so a row's number is its line.
+    for number, cells in enumerate(lines, start=2):
+        if len(cells) != width:
+            hint = "a cell with a comma in it stands in double quotes"
+            message = f"the row has {len(cells)} cells, not {width}"
+            faults.append(Fault(message, Origin(shown, number), hint))
+            continue
+        try:
+            values = [read(cells[position]) for _, position, read in readers]
+        except ValueError:
+            faults += _cell_faults(readers, cells, Origin(shown, number))
+            continue
+        key = tuple([cells[position] for position in keys])
+        if key in found:
+            hint = f"line {found[key].line} is about the same: keep one of the two"
+            faults.append(Fault("the row stands twice", Origin(shown, number), hint))
+        found[key] = make(cells[source], cells[checked], shown, number, *values)
+    if faults:
+        raise _BadCells(faults)
+    return found
+
+
+def _cell_faults(
+    readers: Iterable[tuple[str, int, Callable[[str], object]]], cells: list[str], where: Origin
+) -> Iterable[Fault]:
+    for name, position, read in readers:
+        try:
+            read(cells[position])
+        except ValueError:
+            kind = "a whole number" if read is int else "a version as PEP 440 has it"
+            yield Fault(f"column '{name}': '{cells[position]}' is not {kind}", where, "correct it")

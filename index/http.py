@@ -1,0 +1,335 @@
+"""Speaks HTTP with indexes: one connection pool, retries, redirects, credentials, clear errors.
+
+Caching is not done here. `httpx` is loaded at the first request: what the cache answers needs no
+client, no certificates and no proxy settings.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from ..errors import BuilderError, RetryableError, UserError
+from .credentials import CredentialBook
+from .location import Location, display
+
+if TYPE_CHECKING:
+    import httpx
+    from tenacity import RetryCallState
+
+__all__ = ["Answer", "Fetcher", "HttpSettings", "Oversized"]
+
+_RETRY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+_MAX_REDIRECTS = 10
+
+# Longest of the pauses that double after each try, in seconds.
+_LONGEST_PAUSE = 10.0
+
+
+@dataclass(frozen=True)
+class HttpSettings:
+    """How requests are made.
+
+    connect_seconds, read_seconds: limits of one connection and of one silence in a transfer.
+    total_seconds: limit of one request with all its retries and pauses.
+    attempts: how often a request is tried.
+    pause_seconds: the first pause between tries; it doubles. `Retry-After` counts when longer.
+    connections: size of the pool.
+    ca_file: certificates to trust (PEM); None for what `SSL_CERT_FILE`, `SSL_CERT_DIR` or the
+        system name.
+    trusted_hosts: hosts (`name` or `name:port`) whose certificate is not checked, as pip's option.
+    """
+
+    connect_seconds: float = 10.0
+    read_seconds: float = 30.0
+    total_seconds: float = 90.0
+    attempts: int = 5
+    pause_seconds: float = 0.3
+    connections: int = 16
+    ca_file: Path | None = None
+    trusted_hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A response, read to its end.
+
+    url: after redirects. status: 2xx, 304, 404, 410 or 416. headers: names in lower case.
+    """
+
+    url: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+    @property
+    def is_absent(self) -> bool:
+        """Whether the server says that there is nothing at the URL."""
+        return self.status in {404, 410}
+
+
+class Oversized(Exception):  # noqa: N818  # an answer that its asker handles
+    """A body longer than its asker wants to read."""
+
+
+class _AgainError(Exception):
+    """A fault that another try may mend; `after` is what Retry-After asks for, in seconds."""
+
+    def __init__(self, reason: str, after: float = 0.0) -> None:
+        super().__init__(reason)
+        self.after = after
+
+
+class Fetcher:
+    """Fetches URLs of package indexes; safe to use from several threads.
+
+    credentials: what each server is to be told. sleep, clock: replaced by tests.
+    """
+
+    def __init__(
+        self,
+        settings: HttpSettings | None = None,
+        credentials: CredentialBook | None = None,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.settings = settings or HttpSettings()
+        self.credentials = credentials or CredentialBook()
+        self._sleep = sleep
+        self._clock = clock
+        self._client: httpx.Client | None = None
+        self._lock = threading.Lock()
+
+    def get(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        location: Location | None = None,
+        limit: int | None = None,
+    ) -> Answer:
+        """GET a URL; network faults, 429 and 5xx are tried again.
+
+        location: the index it belongs to, for messages.
+        limit: longest body, in bytes.
+
+        Raises RetryableError when the network or the server fails to the end, UserError when the
+        server refuses the credential, BuilderError for another refusal, Oversized past the limit.
+        """
+        from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
+
+        deadline = self._clock() + self.settings.total_seconds
+
+        def out_of_time(state: RetryCallState) -> bool:
+            return self._clock() + self._pause(state) >= deadline
+
+        tries = Retrying(
+            stop=stop_after_attempt(self.settings.attempts) | out_of_time,
+            wait=self._pause,
+            retry=retry_if_exception_type(_AgainError),
+            sleep=self._sleep,
+            reraise=True,
+        )
+        try:
+            return tries(self._follow, url, dict(headers or {}), location, limit, deadline)
+        except _AgainError as error:
+            where = location.display if location else display(url)
+            raise RetryableError(
+                f"package index {where}: {display(url)}: {error}",
+                hint="try again later, or use --offline to work from the cache alone",
+            ) from error
+
+    def close(self) -> None:
+        """Close the connections."""
+        with self._lock:
+            if self._client is not None:
+                self._client.close()
+                self._client = None
+
+    def _pause(self, state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        asked = error.after if isinstance(error, _AgainError) else 0.0
+        doubled = self.settings.pause_seconds * 2.0 ** (state.attempt_number - 1)
+        return max(min(doubled, _LONGEST_PAUSE), asked)
+
+    def _follow(
+        self,
+        url: str,
+        headers: dict[str, str],
+        location: Location | None,
+        limit: int | None,
+        deadline: float,
+    ) -> Answer:
+        """One try: the request, the redirects after it, and a second one with a credential."""
+        for _ in range(_MAX_REDIRECTS + 1):
+            answer = self._send(url, headers, limit, deadline)
+            if answer.status in {401, 403} and self._may_ask(url, answer.status):
+                answer = self._send(url, headers, limit, deadline)
+            target = _redirect_target(answer)
+            if target is None:
+                return self._judge(answer, location)
+            url = target
+        raise BuilderError(f"{display(url)} redirects more than {_MAX_REDIRECTS} times")
+
+    def _may_ask(self, url: str, status: int) -> bool:
+        """Whether a keyring knows a credential that was not sent yet."""
+        before = self.credentials.known(url)
+        if status == 403 and before is None:
+            return False
+        found = self.credentials.ask(url)
+        return found is not None and found != before
+
+    def _send(
+        self, url: str, headers: Mapping[str, str], limit: int | None, deadline: float
+    ) -> Answer:
+        import httpx
+
+        client = self._open()
+        request = client.build_request("GET", url, headers=dict(headers))
+        request.headers.pop("authorization", None)
+        credential = self.credentials.known(url)
+        auth = httpx.BasicAuth(credential.username, credential.password) if credential else None
+        try:
+            response = client.send(request, auth=auth or _no_auth, stream=True)
+            try:
+                body = self._read(response, limit, deadline)
+            finally:
+                response.close()
+        except (httpx.TransportError, httpx.DecodingError) as error:
+            raise _AgainError(_network_fault(error)) from error
+        if response.status_code in _RETRY_STATUS:
+            raise _AgainError(
+                f"the server answered {response.status_code}",
+                _retry_after(response.headers.get("retry-after", "")),
+            )
+        return Answer(str(response.url), response.status_code, dict(response.headers), body)
+
+    def _read(self, response: httpx.Response, limit: int | None, deadline: float) -> bytes:
+        if response.status_code >= 400 or response.has_redirect_location:
+            return b""
+        announced = response.headers.get("content-length", "")
+        if limit is not None and announced.isdecimal() and int(announced) > limit:
+            raise Oversized
+        pieces = []
+        count = 0
+        for piece in response.iter_bytes():
+            pieces.append(piece)
+            count += len(piece)
+            if limit is not None and count > limit:
+                raise Oversized
+            if self._clock() > deadline:
+                seconds = self.settings.total_seconds
+                raise _AgainError(f"the transfer took longer than {seconds:g} s")
+        return b"".join(pieces)
+
+    def _judge(self, answer: Answer, location: Location | None) -> Answer:
+        status = answer.status
+        if status < 300 or status in {304, 416} or answer.is_absent:
+            return answer
+        where = location.display if location else display(answer.url)
+        if status == 403 and location and location.forbidden_is_absent:
+            return Answer(answer.url, 404, answer.headers, b"")
+        if status in {401, 403, 407}:
+            raise self._refusal(answer, where, location)
+        raise BuilderError(f"package index {where}: {display(answer.url)} answered {status}")
+
+    def _refusal(self, answer: Answer, where: str, location: Location | None) -> UserError:
+        sent = self.credentials.known(answer.url)
+        named = f" ({location.origin})" if location and location.origin else ""
+        what = f"the credential from {sent.source}" if sent else "a request without a credential"
+        tried = ", ".join(self.credentials.tried(answer.url))
+        return UserError(
+            f"package index {where}{named} refused {what} "
+            f"for {display(answer.url)}: it answered {answer.status}",
+            hint=f"give a valid credential; looked at: {tried}",
+        )
+
+    def _open(self) -> httpx.Client:
+        with self._lock:
+            if self._client is None:
+                self._client = _client(self.settings)
+            return self._client
+
+
+def _client(settings: HttpSettings) -> httpx.Client:
+    import ssl
+
+    import httpx
+
+    limits = httpx.Limits(
+        max_connections=settings.connections, max_keepalive_connections=settings.connections
+    )
+    verify: Any = True
+    if settings.ca_file is not None:
+        try:
+            verify = ssl.create_default_context(cafile=str(settings.ca_file))
+        except (OSError, ssl.SSLError) as error:
+            raise UserError(f"the certificates in {settings.ca_file} cannot be read") from error
+    mounts: dict[str, httpx.BaseTransport | None] = {
+        f"https://{host}": httpx.HTTPTransport(verify=False, limits=limits)  # noqa: S501  # asked for
+        for host in settings.trusted_hosts
+    }
+    return httpx.Client(
+        verify=verify,
+        mounts=mounts,
+        limits=limits,
+        timeout=httpx.Timeout(
+            settings.read_seconds, connect=settings.connect_seconds, pool=settings.total_seconds
+        ),
+        headers={"user-agent": "cogpack"},
+        follow_redirects=False,
+    )
+
+
+def _no_auth(request: httpx.Request) -> httpx.Request:
+    """Given instead of None, which would make httpx look for a credential of its own."""
+    return request
+
+
+def _redirect_target(answer: Answer) -> str | None:
+    if answer.status not in {301, 302, 303, 307, 308}:
+        return None
+    import httpx
+
+    target = answer.headers.get("location", "")
+    try:
+        joined = httpx.URL(answer.url).join(target)
+    except httpx.InvalidURL as error:
+        raise BuilderError(f"{display(answer.url)} redirects to a malformed URL") from error
+    if urlsplit(str(joined)).scheme not in {"http", "https"} or not target:
+        raise BuilderError(f"{display(answer.url)} redirects to {display(str(joined))}")
+    # A credential in the target would be sent by httpx; the book alone says what is sent where.
+    return str(joined.copy_with(username=None, password=None, fragment=None))
+
+
+def _retry_after(text: str) -> float:
+    """Seconds of a Retry-After header, which holds a number or a date (RFC 9110)."""
+    if text.strip().isdecimal():
+        return float(text)
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except (TypeError, ValueError):
+        return 0.0
+
+
+def _network_fault(error: Exception) -> str:
+    import httpx
+
+    if isinstance(error, httpx.ConnectTimeout | httpx.ReadTimeout | httpx.PoolTimeout):
+        return "the server did not answer in time"
+    if isinstance(error, httpx.ConnectError):
+        return f"no connection ({_first_line(error)})"
+    return f"the connection broke ({_first_line(error) or type(error).__name__})"
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition(os.linesep)[0]

@@ -1,0 +1,336 @@
+"""Reads pages of an index (PEP 691 JSON, PEP 503 HTML, a list of files) into one compact form.
+
+The compact form is what the cache keeps: grouped by version, so that a resolver that looks at five
+versions of a project decodes the files of five and not of five hundred. Nothing here does I/O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal
+from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
+
+import msgspec
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from .page import File, Page
+
+__all__ = ["Link", "PageFault", "pack", "read_html", "read_json", "unpack"]
+
+# The formats of sdists: PEP 625, and the zip files that came before it.
+_SDIST_SUFFIXES = (".tar.gz", ".zip")
+
+# PEP 629 and PEP 691: a client reads minor versions that it does not know, never majors.
+_KNOWN_MAJOR = "1"
+
+
+class PageFault(ValueError):
+    """A page that cannot be read: it is cut, no index page, or of a later protocol."""
+
+
+class Link(msgspec.Struct, frozen=True, rename="kebab", gc=False):
+    """A file as PEP 691 describes it; HTML pages are brought to this form.
+
+    yanked: false, true, or the reason. core_metadata: false, true, or hashes; absent is None.
+    """
+
+    filename: str
+    url: str
+    hashes: dict[str, str] = {}  # noqa: RUF012  # msgspec copies it for each instance
+    requires_python: str | None = None
+    yanked: bool | str = False
+    upload_time: str | None = None
+    size: int | None = None
+    core_metadata: bool | dict[str, str] | None = None
+    dist_info_metadata: bool | dict[str, str] | None = None
+
+
+class _JsonPage(msgspec.Struct, frozen=True):
+    files: list[Link]
+    meta: dict[str, Any] = {}  # noqa: RUF012  # msgspec copies it for each instance
+
+
+class _Packed(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A file in the compact form; `url` ends with `/` when the file name follows it."""
+
+    filename: str
+    url: str
+    hashes: tuple[tuple[str, str], ...]
+    requires_python: str | None
+    yanked: str | None
+    uploaded: int | None
+    size: int | None
+    metadata: str | None
+
+
+_decode_json = msgspec.json.Decoder(_JsonPage).decode
+_decode_releases = msgspec.msgpack.Decoder(list[tuple[str, msgspec.Raw]]).decode
+_decode_files = msgspec.msgpack.Decoder(list[_Packed]).decode
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def read_json(body: bytes) -> list[Link]:
+    """The files of a PEP 691 page.
+
+    Raises PageFault when the page is cut, malformed or of a later protocol.
+    """
+    try:
+        page = _decode_json(body)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise PageFault(f"its JSON cannot be read ({error})") from error
+    _check_protocol(str(page.meta.get("api-version", "1.0")))
+    return page.files
+
+
+def read_html(body: bytes, charset: str | None = None) -> list[Link]:
+    """The files of a PEP 503 page, or of any HTML page that links to files.
+
+    charset: of the Content-Type header; without one the parser follows HTML's own rules.
+    Raises PageFault when the page is of a later protocol.
+    """
+    from selectolax.lexbor import LexborHTMLParser
+
+    text: bytes | str = body
+    if charset and charset.lower() not in {"utf-8", "utf8"}:
+        try:
+            text = body.decode(charset, "replace")
+        except LookupError:
+            text = body
+    tree = LexborHTMLParser(text)
+    meta = tree.css_first('meta[name="pypi:repository-version"]')
+    if meta is not None:
+        _check_protocol(str(meta.attributes.get("content") or "1.0"))
+    root = tree.css_first("base")
+    base = (root.attributes.get("href") or "") if root is not None else ""
+    links = (_html_link(node.attributes, base) for node in tree.css("a[href]"))
+    return [link for link in links if link is not None]
+
+
+def pack(name: str, base_url: str, links: Iterable[Link]) -> bytes:
+    """The compact form of a page, with what is no file of the project left out.
+
+    name: normalised project name. base_url: what relative URLs start from.
+    """
+    releases: dict[Version, list[_Packed]] = {}
+    names: dict[Version, str] = {}
+    version_of = _version_reader(name)
+    for link in links:
+        version = version_of(link.filename)
+        if version is not None:
+            names.setdefault(version, str(version))
+            releases.setdefault(version, []).append(_pack_link(link, base_url))
+    return _encode(
+        [
+            (names[version], sorted(releases[version], key=_file_order))
+            for version in sorted(releases, reverse=True)
+        ]
+    )
+
+
+def unpack(name: str, index: str, body: bytes) -> Page:
+    """The page of a compact form; its files are decoded when they are asked for.
+
+    Raises PageFault when the bytes are no compact form.
+    """
+    try:
+        packed = _decode_releases(body)
+        raw = {Version(text): files for text, files in packed}
+    except (msgspec.DecodeError, InvalidVersion) as error:
+        raise PageFault(str(error)) from error
+    return Page(name, index, _Releases(raw))
+
+
+class _Releases(Mapping[Version, tuple[File, ...]]):
+    """Files by version, decoded at first use."""
+
+    def __init__(self, raw: Mapping[Version, msgspec.Raw]) -> None:
+        self._raw = raw
+        self._read: dict[Version, tuple[File, ...]] = {}
+
+    def __getitem__(self, version: Version) -> tuple[File, ...]:
+        files = self._read.get(version)
+        if files is None:
+            files = tuple(_unpack_file(item, version) for item in _decode_files(self._raw[version]))
+            self._read[version] = files
+        return files
+
+    def __iter__(self) -> Iterator[Version]:
+        return iter(self._raw)
+
+    def __len__(self) -> int:
+        return len(self._raw)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Mapping):
+            return NotImplemented
+        return dict(self.items()) == dict(other.items())
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def _check_protocol(version: str) -> None:
+    if version.partition(".")[0] != _KNOWN_MAJOR:
+        raise PageFault(f"it follows protocol version {version}, of which only 1.x is known")
+
+
+def _html_link(attributes: Mapping[str, str | None], base: str) -> Link | None:
+    href = (attributes.get("href") or "").strip()
+    if not href:
+        return None
+    url, _, fragment = href.partition("#")
+    filename = unquote(url.partition("?")[0].rpartition("/")[2])
+    if not _kind(filename):
+        return None
+    algorithm, equals, digest = fragment.partition("=")
+    yanked: bool | str = False
+    if "data-yanked" in attributes:
+        yanked = attributes["data-yanked"] or True
+    size = attributes.get("data-size") or ""
+    return Link(
+        filename=filename,
+        url=urljoin(base, url) if base else url,
+        hashes={algorithm: digest.partition("&")[0]} if equals and digest else {},
+        requires_python=attributes.get("data-requires-python"),
+        yanked=yanked,
+        upload_time=attributes.get("data-upload-time"),
+        size=int(size) if size.isdecimal() else None,
+        core_metadata=_html_metadata(attributes.get("data-core-metadata")),
+        dist_info_metadata=_html_metadata(attributes.get("data-dist-info-metadata")),
+    )
+
+
+def _html_metadata(value: str | None) -> bool | dict[str, str] | None:
+    if value is None:
+        return None
+    algorithm, equals, digest = value.partition("=")
+    return {algorithm: digest} if equals else value.lower() == "true"
+
+
+def _kind(filename: str) -> Literal["wheel", "sdist"] | None:
+    if filename.endswith(".whl"):
+        return "wheel"
+    return "sdist" if filename.endswith(_SDIST_SUFFIXES) else None
+
+
+def _version_reader(name: str) -> Callable[[str], Version | None]:
+    """A function from a file name to the version, None for a file of another project or junk."""
+    versions: dict[str, Version | None] = {}
+    own: dict[str, bool] = {}
+
+    def is_own(text: str) -> bool:
+        if text not in own:
+            own[text] = canonicalize_name(text) == name
+        return own[text]
+
+    def read(filename: str) -> Version | None:
+        text = (
+            _wheel_version(filename, is_own)
+            if filename.endswith(".whl")
+            else _sdist_version(filename, is_own)
+        )
+        if text is None:
+            return None
+        if text not in versions:
+            try:
+                versions[text] = Version(text)
+            except InvalidVersion:
+                versions[text] = None
+        return versions[text]
+
+    return read
+
+
+def _wheel_version(filename: str, is_own: Callable[[str], bool]) -> str | None:
+    parts = filename[: -len(".whl")].split("-")
+    if len(parts) == 6 and not parts[2][:1].isdigit():
+        return None
+    return parts[1] if len(parts) in {5, 6} and all(parts) and is_own(parts[0]) else None
+
+
+def _sdist_version(filename: str, is_own: Callable[[str], bool]) -> str | None:
+    suffix = next((item for item in _SDIST_SUFFIXES if filename.endswith(item)), None)
+    if suffix is None:
+        return None
+    stem = filename.removesuffix(suffix)
+    dash = stem.find("-")
+    while dash > 0:
+        if is_own(stem[:dash]):
+            return stem[dash + 1 :]
+        dash = stem.find("-", dash + 1)
+    return None
+
+
+def _file_order(file: _Packed) -> tuple[bool, str, str]:
+    return not file.filename.endswith(".whl"), file.filename, file.url
+
+
+def _pack_link(link: Link, base_url: str) -> _Packed:
+    url = link.url.partition("#")[0]
+    if not url.startswith(("https://", "http://")) or "@" in url:
+        url = _clean(urljoin(base_url, url))
+    if url.endswith("/" + link.filename):
+        url = url.removesuffix(link.filename)
+    yanked = link.yanked if isinstance(link.yanked, str) else ""
+    return _Packed(
+        filename=link.filename,
+        url=url,
+        hashes=tuple(sorted((name.lower(), hex_.lower()) for name, hex_ in link.hashes.items())),
+        requires_python=link.requires_python or None,
+        yanked=yanked if link.yanked else None,
+        uploaded=_microseconds(link.upload_time),
+        size=link.size,
+        metadata=_metadata_mark(link),
+    )
+
+
+def _clean(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme == "file":
+        return url
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path, parts.query, ""))
+
+
+def _metadata_mark(link: Link) -> str | None:
+    value = link.core_metadata if link.core_metadata is not None else link.dist_info_metadata
+    if value is None:
+        return None
+    if isinstance(value, dict):
+        return value.get("sha256", "yes").lower()
+    return "yes" if value else "no"
+
+
+def _microseconds(text: str | None) -> int | None:
+    """Microseconds since 1970 of an ISO 8601 time; None for one that cannot be read."""
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    seconds = int(moment.replace(microsecond=0).timestamp())
+    return seconds * 1_000_000 + moment.microsecond
+
+
+def _unpack_file(item: _Packed, version: Version) -> File:
+    whole = item.url + item.filename if item.url.endswith("/") else item.url
+    uploaded = None
+    if item.uploaded is not None:
+        seconds, micro = divmod(item.uploaded, 1_000_000)
+        uploaded = datetime.fromtimestamp(seconds, UTC).replace(microsecond=micro)
+    return File(
+        filename=item.filename,
+        url=whole,
+        kind=_kind(item.filename) or "sdist",
+        version=version,
+        hashes=item.hashes,
+        requires_python=item.requires_python,
+        yanked=item.yanked is not None,
+        yanked_reason=item.yanked or "",
+        upload_time=uploaded,
+        size=item.size,
+        metadata=item.metadata,
+    )

@@ -1,0 +1,148 @@
+"""A project's page as the rest of cogpack sees it: `Page` and its `File`s, both frozen.
+
+How a page is read from HTML, JSON or a folder is in `links.py`; where it is fetched, elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Literal
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.tags import Tag
+from packaging.utils import BuildTag, InvalidWheelFilename, parse_wheel_filename
+from packaging.version import Version
+
+__all__ = ["File", "Page", "python_specifier"]
+
+
+@dataclass(frozen=True)
+class File:
+    """One distribution file of a page.
+
+    url: absolute, without credentials and fragment.
+    kind: `wheel` or `sdist`.
+    hashes: (algorithm, hex digest) as the index announces them, sorted.
+    requires_python: the specifier as written; None when the index gives none.
+    yanked: PEP 592; yanked_reason may be empty.
+    upload_time: PEP 700, UTC; None when the index gives none.
+    size: bytes; None when the index gives none.
+    metadata: PEP 658: None when the index says nothing, `no`, `yes`, or the SHA-256 of the file.
+    """
+
+    filename: str
+    url: str
+    kind: Literal["wheel", "sdist"]
+    version: Version
+    hashes: tuple[tuple[str, str], ...] = ()
+    requires_python: str | None = None
+    yanked: bool = False
+    yanked_reason: str = ""
+    upload_time: datetime | None = None
+    size: int | None = None
+    metadata: str | None = None
+
+    @property
+    def sha256(self) -> str | None:
+        """The SHA-256 that the index announces, if it does."""
+        return dict(self.hashes).get("sha256")
+
+    @cached_property
+    def tags(self) -> frozenset[Tag]:
+        """The wheel's tags; empty for an sdist and for a wheel whose name is malformed."""
+        return self._wheel[0]
+
+    @cached_property
+    def build(self) -> BuildTag:
+        """The wheel's build tag, `()` without one: the highest counts among equal wheels."""
+        return self._wheel[1]
+
+    @cached_property
+    def _wheel(self) -> tuple[frozenset[Tag], BuildTag]:
+        if self.kind != "wheel":
+            return frozenset(), ()
+        try:
+            _, _, build, tags = parse_wheel_filename(self.filename)
+        except InvalidWheelFilename:
+            return frozenset(), ()
+        return tags, build
+
+
+@dataclass(frozen=True)
+class Page:
+    """What one index has of one project.
+
+    name: normalised project name.
+    index: URL of the index, without credentials.
+    releases: the files by version, newest version first; files by kind (wheels first) and name.
+    notes: what a user may want to know: files that a filter left out and why.
+    """
+
+    name: str
+    index: str
+    releases: Mapping[Version, tuple[File, ...]]
+    notes: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def versions(self) -> tuple[Version, ...]:
+        """The versions, newest first."""
+        return tuple(self.releases)
+
+    @cached_property
+    def files(self) -> tuple[File, ...]:
+        """All files, of the newest version first."""
+        return tuple(file for files in self.releases.values() for file in files)
+
+    def exclude_newer(self, moment: datetime) -> Page:
+        """The page as it was at a moment (PEP 700).
+
+        moment: with a time zone. A file uploaded at or after it is left out, and so is one whose
+        index gives no upload time: that one may be newer. A note names those.
+        """
+        kept: dict[Version, tuple[File, ...]] = {}
+        undated: list[str] = []
+        for version, files in self.releases.items():
+            undated.extend(file.filename for file in files if file.upload_time is None)
+            old = tuple(file for file in files if file.upload_time and file.upload_time < moment)
+            if old:
+                kept[version] = old
+        return Page(self.name, self.index, kept, self.notes + _undated_note(self.index, undated))
+
+
+def _undated_note(index: str, names: list[str]) -> tuple[str, ...]:
+    if not names:
+        return ()
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return (f"{index} gives no upload time of {shown}: left out because of exclude-newer",)
+
+
+def python_specifier(text: str | None) -> SpecifierSet | None:
+    """The specifier of a `Requires-Python`, upper bounds included; None when it admits everything.
+
+    Faults that real packages have are mended: a wildcard after an ordered comparison (`>=3.6.*`).
+    One that still cannot be read restricts nothing, as in pip.
+    """
+    if not text:
+        return None
+    try:
+        return SpecifierSet(text)
+    except InvalidSpecifier:
+        pass
+    try:
+        return SpecifierSet(mend_specifier(text))
+    except InvalidSpecifier:
+        return None
+
+
+def mend_specifier(text: str) -> str:
+    """Specifiers with `.*` dropped after `<`, `<=`, `>`, `>=` and `~=`, where PEP 440 forbids it."""
+    mended = []
+    for clause in text.split(","):
+        clause = clause.strip()
+        if clause.startswith(("<", ">", "~=")):
+            clause = clause.removesuffix("*").rstrip(".")
+        mended.append(clause)
+    return ",".join(filter(None, mended))

@@ -1,0 +1,185 @@
+"""The service through which the daemon reads local folders: FileSync/DiffCopy.
+
+The daemon is the receiver. We send the stat of every entry and an empty one at the end; it asks by
+number for the contents that it lacks, while the walk is still going on, and says FIN when it has
+all. The protocol is that of tonistiigi/fsutil (receive.go).
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import stat
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from urllib.parse import unquote_plus
+
+from ...errors import CogpackError, UserError
+from ..patterns import PatternError
+from ..proto import fsutil_pb2
+from .rpc_server import CallEnded, Metadata, Service
+from .walk import GO_TYPE, Tree, unreadable
+
+__all__ = ["filesync_service", "send"]
+
+Packet = fsutil_pb2.Packet
+
+# The contents of one DATA packet, bytes; BuildKit takes messages of up to 16 MiB.
+CHUNK_BYTES = 1 << 18
+
+# How many entries go out together. Between two such batches waiting requests are answered: the
+# daemon writes files while the rest of the tree is still being walked.
+_BATCH_ENTRIES = 128
+
+
+def filesync_service(folders: Mapping[str, Path]) -> Service:
+    """Serve folders by name; the name and the patterns come with the call, as metadata."""
+
+    def diff_copy(metadata: Metadata, messages: Iterator[bytes]) -> Iterator[Sequence[bytes]]:
+        tree = _tree(folders, _decoded(metadata))
+        for batch in send(tree, map(Packet.FromString, messages)):
+            yield [packet.SerializeToString() for packet in batch]
+
+    return Service("moby.filesync.v1.FileSync", {"DiffCopy": diff_copy})
+
+
+def _tree(folders: Mapping[str, Path], options: Metadata) -> Tree:
+    name = next(iter(options.get("dir-name", ())), "")
+    if name not in folders:
+        raise CogpackError(f"the build reads the local folder `{name}`, which was not offered")
+    try:
+        return Tree(
+            folders[name],
+            options.get("include-patterns", ()),
+            options.get("exclude-patterns", ()),
+            options.get("followpaths", ()),
+        )
+    except PatternError as error:
+        raise UserError(f"{error} (in the patterns for the local folder `{name}`)") from None
+
+
+def _decoded(metadata: Metadata) -> Metadata:
+    """Values that are not plain ASCII come query-escaped, and another header says so."""
+    return {
+        key: tuple(map(unquote_plus, values))
+        if metadata.get(f"{key}-encoded", ())[:1] == ("1",)
+        else values
+        for key, values in metadata.items()
+    }
+
+
+class _Requests:
+    """The numbers of files that the receiver asks for; they end at its FIN or a broken call."""
+
+    def __init__(self, packets: Iterator[Packet]) -> None:
+        self._numbers: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        self.ended = False
+        self._listener = threading.Thread(
+            target=self._listen, args=(packets,), name="cogpack-filesync", daemon=True
+        )
+        self._listener.start()
+
+    def take(self, *, wait: bool) -> int | None:
+        """The next number; None at the end, and without `wait` when none is there yet."""
+        if self.ended or (not wait and self.empty()):
+            return None
+        number = self._numbers.get()
+        self.ended = number is None
+        return number
+
+    def empty(self) -> bool:
+        """Whether nothing is waiting now."""
+        return self._numbers.empty()
+
+    def join(self) -> None:
+        """Wait for the thread, which ends with the requests."""
+        self._listener.join()
+
+    def _listen(self, packets: Iterator[Packet]) -> None:
+        try:
+            for packet in packets:
+                if packet.type == Packet.PACKET_FIN:
+                    return
+                if packet.type == Packet.PACKET_REQ:
+                    self._numbers.put(packet.ID)
+        except CallEnded:
+            return
+        finally:
+            self._numbers.put(None)
+
+
+def send(tree: Tree, packets: Iterator[Packet]) -> Iterator[Sequence[Packet]]:
+    """The packets to send for a tree, in batches; `packets` is what the receiver says meanwhile.
+
+    Raises UserError when something of the tree cannot be read.
+    """
+    requests = _Requests(packets)
+    files: dict[int, fsutil_pb2.Stat] = {}
+    batch: list[Packet] = []
+    for number, entry in enumerate(tree.walk()):
+        batch.append(Packet(type=Packet.PACKET_STAT, stat=entry))
+        if not entry.mode & GO_TYPE:
+            files[number] = entry
+        if len(batch) == _BATCH_ENTRIES:
+            yield batch
+            batch = []
+            yield from _answer(tree, requests, files, wait=False)
+            if requests.ended:
+                return
+    yield [*batch, Packet(type=Packet.PACKET_STAT)]
+    yield from _answer(tree, requests, files, wait=True)
+    yield [Packet(type=Packet.PACKET_FIN)]
+    requests.join()
+
+
+def _answer(
+    tree: Tree, requests: _Requests, files: dict[int, fsutil_pb2.Stat], *, wait: bool
+) -> Iterator[Sequence[Packet]]:
+    """The contents asked for, small files together: until now, or with `wait` until the end."""
+    batch: list[Packet] = []
+    size = 0
+    while (number := requests.take(wait=wait)) is not None:
+        for packet in _contents(tree, number, files):
+            batch.append(packet)
+            size += len(packet.data)
+            if size >= CHUNK_BYTES:
+                yield batch
+                batch, size = [], 0
+        if requests.empty() and batch:
+            yield batch
+            batch, size = [], 0
+
+
+def _contents(tree: Tree, number: int, files: dict[int, fsutil_pb2.Stat]) -> Iterator[Packet]:
+    """A file's bytes and the empty packet that ends them.
+
+    No more than the announced size is read: a file that grows as fast as it is read would never
+    end otherwise.
+    """
+    entry = files.pop(number, None)
+    if entry is None:
+        raise CogpackError(f"the daemon asks for the file number {number}, which was not offered")
+    try:
+        descriptor = _open(tree, entry.path)
+        try:
+            left = entry.size
+            while left and (data := os.read(descriptor, min(left, CHUNK_BYTES))):
+                left -= len(data)
+                yield Packet(type=Packet.PACKET_DATA, ID=number, data=data)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise unreadable(tree.root, entry.path, "file", error) from None
+    yield Packet(type=Packet.PACKET_DATA, ID=number)
+
+
+def _open(tree: Tree, path: str) -> int:
+    """Open a file that was a regular one when it was walked. Raises OSError, UserError."""
+    # Neither a pipe put in the file's place blocks, nor is a link put there followed.
+    flags = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open(tree.root / path, flags)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise UserError(f"the file `{path}` changed its kind while it was being read")
+    return descriptor

@@ -1,0 +1,40 @@
+"""Image references in the full form that BuildKit wants, as Docker completes them.
+
+The grammar is that of github.com/distribution/reference; whether an image exists is for the
+daemon to say.
+"""
+
+from __future__ import annotations
+
+__all__ = ["pinned", "qualified"]
+
+_DEFAULT_HOST = "docker.io"
+
+
+def qualified(reference: str) -> str:
+    """`python:3.12-slim` as `docker.io/library/python:3.12-slim`; no tag and no digest: `latest`.
+
+    A full reference comes back as it is.
+    """
+    name, _, digest = reference.partition("@")
+    first, slash, _ = name.partition("/")
+    # The first component is a host when nothing else could look like it.
+    has_host = bool(slash) and (
+        first == "localhost" or "." in first or ":" in first or first != first.lower()
+    )
+    if not has_host:
+        name = f"{_DEFAULT_HOST}/{name}"
+    host, _, path = name.partition("/")
+    if host == "index.docker.io":
+        host = _DEFAULT_HOST
+    if host == _DEFAULT_HOST and "/" not in path:
+        path = f"library/{path}"
+    if not digest and ":" not in path:
+        path += ":latest"
+    return f"{host}/{path}@{digest}" if digest else f"{host}/{path}"
+
+
+def pinned(reference: str, digest: str) -> str:
+    """The reference, qualified, at `digest`; as it is when it has a digest or none is known."""
+    full = qualified(reference)
+    return full if not digest or "@" in full else f"{full}@{digest}"

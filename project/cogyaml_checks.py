@@ -1,0 +1,151 @@
+"""What keys of cog.yaml may not stand together, and which spellings are deprecated.
+
+These checks read the raw tree, not the model, so that they also speak when a value is wrong.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Mapping
+
+from ..errors import Fault
+from ..origin import Origin
+from .cogyaml import nearest_origin
+from .values import PYTHON_FLOOR
+from .yaml import ListNode, MapNode, Scalar, YamlNode
+
+__all__ = ["CONCURRENCY_PYTHON_FLOOR", "cross_faults", "deprecations"]
+
+CONCURRENCY_PYTHON_FLOOR = (3, 11)
+"""The oldest Python on which Cog runs predictions concurrently."""
+
+_EXCLUSIVE = (
+    ("predict", "run", "keep 'run'; 'predict' is its old spelling"),
+    ("image", "model", "keep 'model' if you push weights with Cog, else 'image'"),
+    (
+        "build.python_packages",
+        "build.python_requirements",
+        "move the packages into the requirements file",
+    ),
+)
+
+_DEPRECATED = {
+    "predict": "use 'run'",
+    "concurrency.max": "use @cog.concurrent(max=…) on the async method",
+    "build.python_packages": "use 'python_requirements' with a requirements file",
+    "build.pre_install": "use 'run'",
+}
+
+
+def cross_faults(
+    texts: Mapping[str, str], origins: Mapping[str, Origin], nodes: Mapping[str, YamlNode]
+) -> Iterator[Fault]:
+    """The faults between values.
+
+    texts, origins, nodes: of each value that was written, by path.
+    """
+    for first, second, hint in _EXCLUSIVE:
+        if _has_content(nodes.get(first)) and _has_content(nodes.get(second)):
+            message = f"{second} and {first} are both set; only one of them can be"
+            yield Fault(message, nearest_origin(origins, second), hint)
+    yield from _concurrency(texts, origins)
+    yield from _environment(texts, origins)
+    yield from _weights(texts, origins)
+    yield from _mounts(nodes, origins)
+
+
+def deprecations(nodes: Mapping[str, YamlNode], origins: Mapping[str, Origin]) -> list[Fault]:
+    """The warnings of a file: keys that Cog still reads and wants to be rid of."""
+    warnings = [
+        Fault(f"{path} is deprecated", nearest_origin(origins, path), hint)
+        for path, hint in _DEPRECATED.items()
+        if _has_content(nodes.get(path))
+    ]
+    if _has_content(nodes.get("weights")) and "model" not in nodes:
+        origin = nearest_origin(origins, "weights")
+        message = "weights stand without 'model': cogpack builds them, Cog does not"
+        warnings.append(Fault(message, origin, "add 'model' if Cog must read the project too"))
+    return warnings
+
+
+def _has_content(node: YamlNode | None) -> bool:
+    if isinstance(node, ListNode):
+        return bool(node.items)
+    if isinstance(node, MapNode):
+        return bool(node.entries)
+    return isinstance(node, Scalar) and bool(node.text)
+
+
+def _concurrency(texts: Mapping[str, str], origins: Mapping[str, Origin]) -> Iterator[Fault]:
+    written = texts.get("concurrency.max", "")
+    if not (written.isascii() and written.removeprefix("-").isdigit()):
+        return
+    origin = nearest_origin(origins, "concurrency.max")
+    count = int(written)
+    if count < 1:
+        yield Fault(f"concurrency.max is {count}, but must be at least 1", origin)
+    python = texts.get("build.python_version", "").strip()
+    numbers = [int(part) for part in python.split(".")[:2] if part.isascii() and part.isdigit()]
+    floor = ".".join(str(number) for number in CONCURRENCY_PYTHON_FLOOR)
+    if count > 1 and PYTHON_FLOOR <= tuple(numbers) < CONCURRENCY_PYTHON_FLOOR:
+        where = nearest_origin(origins, "build.python_version").where
+        message = f"concurrency.max is {count}, which needs Python {floor}; build.python_version"
+        hint = f"set python_version to {floor} or newer, or concurrency.max to 1"
+        yield Fault(f'{message} is "{python}" ({where})', origin, hint)
+
+
+def _environment(texts: Mapping[str, str], origins: Mapping[str, Origin]) -> Iterator[Fault]:
+    seen: dict[str, str] = {}
+    for path, text in texts.items():
+        name, equals, _ = text.partition("=")
+        if not (equals and path.startswith("environment[") and path.endswith("]")):
+            continue
+        if name in seen:
+            first = nearest_origin(origins, seen[name]).line
+            message = f"{path} sets {name}, which is set on line {first} already"
+            yield Fault(message, nearest_origin(origins, path), "keep one of them")
+        seen.setdefault(name, path)
+
+
+def _weights(texts: Mapping[str, str], origins: Mapping[str, Origin]) -> Iterator[Fault]:
+    names: dict[str, str] = {}
+    targets: dict[str, str] = {}
+    for path, text in texts.items():
+        if not path.startswith("weights["):
+            continue
+        if path.endswith("].name"):
+            if text in names:
+                message = f'{path} is "{text}", the name of {names[text]} too'
+                yield Fault(message, nearest_origin(origins, path), "give it another name")
+            names.setdefault(text, path.removesuffix(".name"))
+        elif path.endswith("].target") and text.startswith("/"):
+            yield from _weight_target(path, text, targets, origins)
+
+
+def _weight_target(
+    path: str, text: str, targets: dict[str, str], origins: Mapping[str, Origin]
+) -> Iterator[Fault]:
+    clean = "/" + posixpath.normpath(text).strip("/")
+    origin = nearest_origin(origins, path)
+    if clean == "/":
+        yield Fault(f"{path} is the root of the image", origin, "use a folder of its own")
+    for other, owner in targets.items():
+        if clean == other or clean.startswith(f"{other}/") or other.startswith(f"{clean}/"):
+            message = f'{path} is "{text}", which overlaps "{other}" of {owner}'
+            yield Fault(message, origin, "give each weights a folder of its own")
+    targets.setdefault(clean, path.removesuffix(".target"))
+
+
+def _mounts(nodes: Mapping[str, YamlNode], origins: Mapping[str, Origin]) -> Iterator[Fault]:
+    for path, node in nodes.items():
+        if not (isinstance(node, MapNode) and ".mounts[" in path and path.endswith("]")):
+            continue
+        ways = [key for key in ("target", "env") if node.get(key) is not None]
+        if len(ways) == 1:
+            continue
+        origin = nearest_origin(origins, path)
+        if ways:
+            yield Fault(f"{path} has both 'target' and 'env'", origin, "keep one of them")
+        else:
+            hint = "add 'target: /run/secrets/NAME'"
+            yield Fault(f"{path} does not say where the secret appears", origin, hint)

@@ -1,0 +1,228 @@
+"""What pyproject.toml says about dependencies, and whether a uv.lock stands beside it.
+
+Only static facts are read: no build backend runs. Dependencies of poetry's own table are told
+apart, not translated.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
+
+from ..errors import Fault, UserError
+from ..origin import Origin
+from .redact import quote_text
+from .requirements import Entry, parse_packages
+
+__all__ = ["FILE", "LOCK_FILE", "OptionalGroup", "PyProject", "read_pyproject"]
+
+FILE = "pyproject.toml"
+LOCK_FILE = "uv.lock"
+MAX_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class OptionalGroup:
+    """An extra of the project: its normalised name and what it needs."""
+
+    name: str
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True)
+class PyProject:
+    """The facts of pyproject.toml.
+
+    name: normalised; empty without [project]. has_project: whether there is a [project] table.
+    dynamic: fields that only the build backend knows. requires_python: a specifier set, canonical;
+    empty without one, and `requires_python_origin`, its line, is None.
+    build_requires, build_backend: of [build-system], empty without it.
+    poetry: the line of [tool.poetry.dependencies] in a file without [project], None otherwise.
+    has_uv_lock: whether uv.lock stands beside it.
+    """
+
+    name: str = ""
+    has_project: bool = False
+    dependencies: tuple[Entry, ...] = ()
+    optional: tuple[OptionalGroup, ...] = ()
+    dynamic: tuple[str, ...] = ()
+    requires_python: str = ""
+    requires_python_origin: Origin | None = None
+    build_requires: tuple[str, ...] = ()
+    build_backend: str = ""
+    poetry: Origin | None = None
+    has_uv_lock: bool = False
+
+
+def read_pyproject(root: Path) -> PyProject | None:
+    """Read pyproject.toml of a project folder; None when there is none.
+
+    Raises UserError with every fault of the file.
+    """
+    try:
+        data = (root / FILE).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise UserError(Fault(f"{FILE} cannot be read: {error.strerror}", Origin(FILE))) from None
+    text = _decode(data)
+    reader = _Reader(root, text, _tables(text))
+    result = reader.read()
+    if reader.faults:
+        raise UserError(reader.faults)
+    return result
+
+
+def _decode(data: bytes) -> str:
+    if len(data) > MAX_BYTES:
+        message = f"{FILE} is {len(data)} bytes long; the limit is {MAX_BYTES}"
+        raise UserError(Fault(message, Origin(FILE)))
+    try:
+        return data.decode("utf-8").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        fault = Fault(f"{FILE} is not UTF-8 text", Origin(FILE, line), "save it as UTF-8")
+        raise UserError(fault) from None
+
+
+def _tables(text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        message, _, place = str(error).partition(" (at ")
+        number = place.removeprefix("line ").partition(",")[0]
+        line = int(number) if number.isdigit() else text.count("\n") + 1
+        fault = Fault(f"not valid TOML: {message}", Origin(FILE, line))
+        raise UserError(fault) from None
+    except RecursionError:
+        raise UserError(Fault(f"{FILE} is nested too deeply", Origin(FILE))) from None
+
+
+class _Reader:
+    """Walks the tables; tomllib keeps no positions, so lines are found again in the text."""
+
+    def __init__(self, root: Path, text: str, tables: dict[str, Any]) -> None:
+        self.faults: list[Fault] = []
+        self._root = root
+        self._lines = text.split("\n")
+        self._tables = tables
+
+    def read(self) -> PyProject:
+        project = self._table(self._tables, "project", "project")
+        build = self._table(self._tables, "build-system", "build-system")
+        has_lock = (self._root / LOCK_FILE).is_file()
+        build_requires = tuple(text for text, _ in self._texts(build, "requires", "build-system"))
+        build_backend = self._text(build, "build-backend", "build-system")
+        if "project" not in self._tables:
+            return PyProject(
+                build_requires=build_requires,
+                build_backend=build_backend,
+                poetry=self._poetry(),
+                has_uv_lock=has_lock,
+            )
+        python, python_origin = self._requires_python(project)
+        name = self._text(project, "name", "project")
+        return PyProject(
+            name=canonicalize_name(name) if name else "",
+            has_project=True,
+            dependencies=self._entries(self._texts(project, "dependencies", "project")),
+            optional=tuple(self._optional(project)),
+            dynamic=tuple(text for text, _ in self._texts(project, "dynamic", "project")),
+            requires_python=python,
+            requires_python_origin=python_origin,
+            build_requires=build_requires,
+            build_backend=build_backend,
+            has_uv_lock=has_lock,
+        )
+
+    def _line(self, needle: str, after: int = 0) -> int:
+        """The first line from `after` on that contains a text; `after` itself when none does."""
+        for number, line in enumerate(self._lines[after - 1 if after else 0 :], after or 1):
+            if needle in line and not line.lstrip().startswith("#"):
+                return number
+        return after
+
+    def _header(self, table: str) -> int:
+        for number, line in enumerate(self._lines, 1):
+            if "".join(line.partition("#")[0].split()).startswith(f"[{table}]"):
+                return number
+        return self._line(table.rpartition(".")[2])
+
+    def _key(self, key: str, table: str) -> int:
+        start = self._header(table)
+        for number, line in enumerate(self._lines[max(start - 1, 0) :], max(start, 1)):
+            if line.partition("=")[0].strip().strip("\"'") in (key, f"{table}.{key}"):
+                return number
+        return self._line(key, start)
+
+    def _fault(self, message: str, line: int, hint: str = "") -> None:
+        self.faults.append(Fault(message, Origin(FILE, line), hint))
+
+    def _table(self, above: dict[str, Any], key: str, path: str) -> dict[str, Any]:
+        value = above.get(key, {})
+        if isinstance(value, dict):
+            return value
+        self._fault(f"{path} must be a table", self._line(key), f"write it as [{path}]")
+        return {}
+
+    def _text(self, table: dict[str, Any], key: str, path: str) -> str:
+        value = table.get(key, "")
+        if isinstance(value, str):
+            return value
+        self._fault(f"{path}.{key} must be a text", self._key(key, path))
+        return ""
+
+    def _texts(self, table: dict[str, Any], key: str, path: str) -> list[tuple[str, Origin]]:
+        value = table.get(key, [])
+        line = self._key(key, path)
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            self._fault(f"{path}.{key} must be a list of texts", line)
+            return []
+        found = []
+        for text in value:
+            line = self._line(text, line)
+            found.append((text, Origin(FILE, line, quote_text(text))))
+        return found
+
+    def _entries(self, texts: list[tuple[str, Origin]]) -> tuple[Entry, ...]:
+        try:
+            return parse_packages(self._root, texts).entries
+        except UserError as error:
+            self.faults += error.faults
+            return ()
+
+    def _optional(self, project: dict[str, Any]) -> Iterator[OptionalGroup]:
+        path = "project.optional-dependencies"
+        groups = self._table(project, "optional-dependencies", path)
+        for name in sorted(groups):
+            entries = self._entries(self._texts(groups, name, path))
+            yield OptionalGroup(canonicalize_name(name), entries)
+
+    def _requires_python(self, project: dict[str, Any]) -> tuple[str, Origin | None]:
+        written = self._text(project, "requires-python", "project")
+        if not written:
+            return "", None
+        line = self._key("requires-python", "project")
+        try:
+            specifier = str(SpecifierSet(written))
+        except InvalidSpecifier:
+            message = f'project.requires-python is "{quote_text(written)}", not a version range'
+            self._fault(message, line, 'write it as ">=3.10"')
+            specifier = ""
+        text = f'requires-python = "{quote_text(written)}"'
+        return specifier, Origin(FILE, line, text)
+
+    def _poetry(self) -> Origin | None:
+        tool = self._table(self._tables, "tool", "tool")
+        poetry = tool.get("poetry", {})
+        needs = poetry.get("dependencies", {}) if isinstance(poetry, dict) else {}
+        if not isinstance(needs, dict) or not any(name != "python" for name in needs):
+            return None
+        path = "tool.poetry.dependencies"
+        return Origin(FILE, self._header(path), f"[{path}]")

@@ -1,0 +1,188 @@
+"""Edits of what the user wrote: which other versions are near, and how the line reads then.
+
+Whether an edit helps is `fixes`' subject; this module only knows distances and texts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from packaging.specifiers import Specifier, SpecifierSet
+from packaging.version import Version
+
+from .conflict import Change
+from .requirement import Requirement
+from .selection import Interval
+from .universe import Candidate, Package
+
+__all__ = ["Move", "Unit", "applied", "drop", "move", "moves", "units"]
+
+
+@dataclass(frozen=True)
+class Unit:
+    """One thing that the user wrote and all requirements that come from it, sorted."""
+
+    requirements: tuple[Requirement, ...]
+
+    @property
+    def first(self) -> Requirement:
+        """The requirement that stands for the unit."""
+        return self.requirements[0]
+
+    @property
+    def movable(self) -> bool:
+        """Whether another version can be written in its place."""
+        specifiers = {requirement.specifier for requirement in self.requirements}
+        return bool(self.first.origin.file) and len(specifiers) == 1 and specifiers != {""}
+
+
+@dataclass(frozen=True)
+class Move:
+    """Another version that could be asked for.
+
+    distance: in steps of the table; positions: the candidates that it means; name: as written.
+    """
+
+    distance: int
+    above: bool
+    name: str
+    positions: tuple[int, ...]
+
+
+def units(requirements: Iterable[Requirement]) -> tuple[Unit, ...]:
+    """What the user can edit, sorted: lines of files and options, not what blocks ask for."""
+    grouped: dict[object, list[Requirement]] = {}
+    for requirement in sorted(requirements):
+        origin = requirement.origin
+        if origin.file or origin.asker.startswith("--"):
+            grouped.setdefault(origin, []).append(requirement)
+    return tuple(Unit(tuple(found)) for found in grouped.values())
+
+
+def moves(package: Package, specifier: str, admitted: Sequence[Interval]) -> tuple[Move, ...]:
+    """Versions other than those that the specifier admits, nearest first.
+
+    They are as exact as the specifier: for `==3.13.*` series, for `==2.4.1` releases whatever
+    their variant, for `==2.4.1+cu121` single candidates, those of the same variant being nearer.
+    Pre-releases are not suggested.
+    """
+    inside = {i for low, high in admitted for i in range(low, high + 1)}
+    precision, local = _precision(specifier)
+    groups: dict[str, list[int]] = {}
+    for position, candidate in enumerate(package.candidates):
+        if candidate.version is None or not candidate.version.is_prerelease:
+            groups.setdefault(_name(candidate, precision, local), []).append(position)
+    releases = _releases(package, precision)
+    home = sorted({releases[i] for i in inside}) or [_home(package, specifier, releases)]
+    found = []
+    for name, positions in groups.items():
+        if inside.intersection(positions):
+            continue
+        there = releases[positions[0]]
+        steps = min(abs(there - here) for here in home)
+        foreign = bool(local) and package.candidates[positions[0]].variant != local
+        above = there > home[-1]
+        found.append(Move(2 * steps + foreign, above, name, tuple(positions)))
+    return tuple(sorted(found, key=lambda one: (one.distance, -one.positions[-1])))
+
+
+def move(requirement: Requirement, target: Move) -> Change:
+    """The edit that asks for another version, in the way that the user asked."""
+    clauses = list(_clauses(requirement.specifier))
+    text = requirement.origin.text
+    if len(clauses) == 1:
+        operator, version = clauses[0].operator, clauses[0].version
+        plain = version.removesuffix(".*")
+        if operator in {"==", "==="} and plain in text:
+            wildcard = ".*" if version != plain else ""
+            return Change(requirement, plain, target.name, f"=={target.name}{wildcard}")
+        if operator in {">", ">="} and not target.above:
+            return _respecified(requirement, f">={target.name}")
+        if operator in {"<", "<="} and target.above:
+            return _respecified(requirement, f"<={target.name}")
+    series = ".*" if any(clause.version.endswith(".*") for clause in clauses) else ""
+    return _respecified(requirement, f"=={target.name}{series}")
+
+
+def drop(requirement: Requirement) -> Change:
+    """The edit that takes the line or the option away."""
+    return Change(requirement, requirement.origin.text or requirement.specifier, None, None)
+
+
+def applied(
+    requirements: Iterable[Requirement], changes: Iterable[Change]
+) -> tuple[Requirement, ...]:
+    """The requirements after the edits; one edit changes all that came from the same line."""
+    by_origin = {change.requirement.origin: change for change in changes}
+    edited = []
+    for requirement in requirements:
+        change = by_origin.get(requirement.origin)
+        if change is None:
+            edited.append(requirement)
+        elif change.specifier is not None and change.after is not None:
+            text = requirement.origin.text.replace(change.before, change.after)
+            origin = replace(requirement.origin, text=text)
+            edited.append(replace(requirement, specifier=change.specifier, origin=origin))
+    return tuple(edited)
+
+
+def _respecified(requirement: Requirement, specifier: str) -> Change:
+    text, written = requirement.origin.text, requirement.specifier
+    if written not in text:
+        # Spaces between the clauses, for example: what follows the name is what was written.
+        line = text.partition(";")[0].partition(" #")[0]
+        start = next((i for i, letter in enumerate(line) if letter in "=<>!~"), len(line))
+        written = line[start:].strip() or written
+    return Change(requirement, written, specifier, specifier)
+
+
+def _clauses(specifier: str) -> tuple[Specifier, ...]:
+    try:
+        return tuple(SpecifierSet(specifier))
+    except ValueError:
+        return ()
+
+
+def _precision(specifier: str) -> tuple[int, str]:
+    """How many release numbers the user's pin has (0: all of them), and its local part."""
+    for clause in _clauses(specifier):
+        if clause.operator in {"==", "==="}:
+            if clause.version.endswith(".*"):
+                return len(Version(clause.version.removesuffix(".*")).release), ""
+            return 0, clause.version.partition("+")[2]
+    return 0, ""
+
+
+def _name(candidate: Candidate, precision: int, local: str) -> str:
+    version = candidate.version
+    if version is None or local:
+        return candidate.label
+    if precision:
+        return ".".join(str(number) for number in version.release[:precision])
+    return version.public
+
+
+def _releases(package: Package, precision: int) -> list[int]:
+    """For each position the number of its release (or series) counted from the oldest."""
+    numbers: list[int] = []
+    before = ""
+    for candidate in package.candidates:
+        name = _name(candidate, precision, "")
+        numbers.append(numbers[-1] + (name != before) if numbers else 0)
+        before = name
+    return numbers
+
+
+def _home(package: Package, specifier: str, releases: Sequence[int]) -> int:
+    """Where a version that no candidate has would stand: the release just below it."""
+    wanted = max(
+        (Version(c.version.removesuffix(".*")) for c in _clauses(specifier) if c.operator != "==="),
+        default=None,
+    )
+    below = [
+        number
+        for candidate, number in zip(package.candidates, releases, strict=True)
+        if wanted is not None and candidate.version is not None and candidate.version <= wanted
+    ]
+    return below[-1] if below else 0

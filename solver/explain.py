@@ -1,0 +1,149 @@
+"""Why there is no solution, or no better one: minimal sets of requirements and facts.
+
+Everything here works on literals of an `Engine` made with `explain`; a set is minimal when it has
+no solution and every part of it has one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import reduce
+
+from .conflict import Clash
+from .edits import moves
+from .requirement import Requirement
+from .sat import Engine
+from .selection import intersect
+from .universe import Fact, Package, Universe
+
+__all__ = ["MAX_CLASHES", "clashes", "minimal", "minimal_core"]
+
+# A project with more clashes than this is told about the first ones; mending those shows the rest.
+MAX_CLASHES = 12
+
+
+def minimal(
+    members: Sequence[int], refuted: Callable[[Sequence[int]], frozenset[int] | None]
+) -> tuple[int, ...]:
+    """A minimal part of `members` that has no solution, found by deletion.
+
+    members: literals that together have none; earlier ones are tried for removal first.
+    refuted: given literals, those of them that already have no solution together, or None when
+        there is a solution. Every such core narrows the search.
+    """
+    needed: list[int] = []
+    left = list(members)
+    while left:
+        first, rest = left[0], left[1:]
+        core = refuted([*needed, *rest])
+        if core is None:
+            needed.append(first)
+            left = rest
+        else:
+            left = [literal for literal in rest if literal in core]
+    return tuple(needed)
+
+
+def minimal_core(
+    engine: Engine, members: Sequence[int], fixed: Sequence[int] = ()
+) -> tuple[int, ...]:
+    """`minimal` over an engine; `fixed` literals always hold and are not part of the answer."""
+
+    def refuted(literals: Sequence[int]) -> frozenset[int] | None:
+        return None if engine.solve([*fixed, *literals]) else engine.core()
+
+    core = refuted(members)
+    if core is None:
+        return ()
+    return minimal([literal for literal in members if literal in core], refuted)
+
+
+def clashes(universe: Universe, requirements: Iterable[Requirement]) -> tuple[Clash, ...]:
+    """Every minimal set of requirements that cannot hold together, with the facts behind it.
+
+    Sorted; empty when there is a solution; at most MAX_CLASHES. The fixes are left empty.
+    """
+    ordered = sorted(set(requirements), key=_keep_first)
+    with Engine(universe, ordered, explain=True) as engine:
+        facts = dict(sorted(engine.facts.items()))
+        sets = _minimal_sets(engine, tuple(facts.values()))
+        by_literal = dict(zip(engine.selectors, ordered, strict=True))
+        found = []
+        for literals in map(sorted, sets):
+            kept = minimal_core(engine, tuple(facts.values()), fixed=literals)
+            names = [fact for fact, literal in facts.items() if literal in set(kept)]
+            members = sorted(by_literal[literal] for literal in literals)
+            notes = _notes(engine, members)
+            found.append(Clash(tuple(members), tuple(names), notes=notes))
+    return tuple(sorted(found))
+
+
+def _keep_first(requirement: Requirement) -> tuple[bool, Requirement]:
+    """Deletion starts with what nobody wrote in a file, so that the user's lines are kept."""
+    return bool(requirement.origin.file), requirement
+
+
+def _minimal_sets(engine: Engine, facts: tuple[int, ...]) -> list[frozenset[int]]:
+    """Minimal sets of requirement literals without a solution.
+
+    Takes one, then looks for others with each of its members away in turn: what is left over when
+    one member is relaxed is another clash, which a single answer would hide.
+    """
+    found: list[frozenset[int]] = []
+    seen: set[frozenset[int]] = set()
+    queue = [frozenset[int]()]
+    while queue and len(found) < MAX_CLASHES:
+        relaxed = queue.pop(0)
+        if relaxed in seen:
+            continue
+        seen.add(relaxed)
+        known = next((one for one in found if not one & relaxed), None)
+        if known is None:
+            active = [literal for literal in engine.selectors if literal not in relaxed]
+            known = frozenset(minimal_core(engine, active, fixed=facts))
+            if not known:
+                continue
+            found.append(known)
+        queue += [relaxed | {literal} for literal in sorted(known)]
+    return found
+
+
+def _notes(engine: Engine, requirements: Sequence[Requirement]) -> tuple[str, ...]:
+    """What the requirements say by themselves, without any table row."""
+    notes = []
+    for name in sorted({one.package for one in requirements}):
+        package = engine.encoding.packages[name]
+        asked = [one for one in requirements if one.package == name]
+        admitted = [engine.encoding.positions(package, one.specifier) for one in asked]
+        for requirement, intervals in zip(asked, admitted, strict=True):
+            if not intervals:
+                notes.append(
+                    f"no {name}{requirement.specifier} is known{_near(package, requirement)}"
+                )
+        if all(admitted) and not reduce(intersect, admitted):
+            notes.append(f"no known version of {name} is in all of these ranges")
+    return tuple(notes)
+
+
+def _near(package: Package, requirement: Requirement) -> str:
+    """The known versions around one that is not: `; 2.5.1 and 2.6.0 are`."""
+    found = moves(package, requirement.specifier, ())
+    beside = [one for one in found if one.distance <= 1 and not one.above]
+    if len(beside) > 1:
+        # The release is known, but not in this variant.
+        names = sorted(one.name for one in beside)
+        return f"; {', '.join(names[:-1])} and {names[-1]} are"
+    nearest = (next((one.name for one in found if one.above == up), "") for up in (False, True))
+    names = [name for name in nearest if name]
+    return f"; {' and '.join(names)} {'are' if len(names) > 1 else 'is'}" if names else ""
+
+
+def named(
+    engine: Engine, literals: Iterable[int]
+) -> tuple[tuple[Requirement, ...], tuple[Fact, ...]]:
+    """The requirements and the facts that these literals stand for, each sorted."""
+    wanted = set(literals)
+    pairs = zip(engine.selectors, engine.requirements, strict=True)
+    requirements = tuple(sorted(one for literal, one in pairs if literal in wanted))
+    facts = tuple(sorted(fact for fact, literal in engine.facts.items() if literal in wanted))
+    return requirements, facts

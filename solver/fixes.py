@@ -1,0 +1,156 @@
+"""Ways out of a conflict: the least invasive edits of the user's lines, each tried by solving."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import combinations
+
+from .conflict import Change, Clash, Fix
+from .edits import Unit, applied, drop, move, moves, units
+from .explain import clashes
+from .problem import Problem, prepare, solvable
+from .requirement import Requirement
+from .sat import Engine
+
+__all__ = ["MAX_CHANGES", "MAX_FIXES", "explained"]
+
+# More than this helps nobody to choose.
+MAX_FIXES = 6
+# Whoever has to change more lines than this at once is better served by the clashes themselves.
+MAX_CHANGES = 3
+
+Group = tuple[Clash, ...]
+
+
+def explained(problem: Problem) -> tuple[Clash, ...]:
+    """Every clash of a problem without solution, with its fixes."""
+    found = clashes(problem.universe, problem.requirements)
+    groups = _connected(found)
+    fixed = _fixes(problem, groups)
+    if not all(fixed):
+        # Ways out that bar one another: look for edits of all of it together.
+        groups = (found,)
+        fixed = _fixes(problem, groups)
+    by_clash = {clash: fixes for group, fixes in zip(groups, fixed, strict=True) for clash in group}
+    return tuple(replace(clash, fixes=by_clash[clash]) for clash in found)
+
+
+def _connected(found: Sequence[Clash]) -> tuple[Group, ...]:
+    """Clashes that share a requirement, directly or through others, stand in one group."""
+    groups: list[list[Clash]] = []
+    for clash in found:
+        members = set(clash.requirements)
+        touching = [
+            group for group in groups if any(members.intersection(c.requirements) for c in group)
+        ]
+        groups = [group for group in groups if group not in touching]
+        groups.append([*(one for group in touching for one in group), clash])
+    return tuple(sorted(tuple(sorted(group)) for group in groups))
+
+
+def _fixes(problem: Problem, groups: Sequence[Group]) -> list[tuple[Fix, ...]]:
+    """For each group the fixes that work together with the first fix of every other group."""
+    proposals = [_proposals(problem, group, groups) for group in groups]
+    first = [found[0].changes if found else () for found in proposals]
+    checked = []
+    for number, found in enumerate(proposals):
+        others = [change for i, changes in enumerate(first) if i != number for change in changes]
+        works = (fix for fix in found if _works(problem, [*fix.changes, *others]))
+        checked.append(tuple(works)[:MAX_FIXES])
+    return checked
+
+
+def _works(problem: Problem, changes: Iterable[Change]) -> bool:
+    after = applied(problem.requirements, changes)
+    return solvable(prepare(after, problem.given, problem.source))
+
+
+def _proposals(problem: Problem, group: Group, groups: Sequence[Group]) -> tuple[Fix, ...]:
+    """Edits that end the clashes of one group as if the other groups were not there."""
+    elsewhere = {
+        requirement
+        for other in groups
+        if other is not group
+        for clash in other
+        for requirement in clash.requirements
+    }
+    context = [one for one in problem.requirements if one not in elsewhere]
+    pool = units({requirement for clash in group for requirement in clash.requirements})
+    with Engine(problem.universe, context) as engine:
+        search = _Search(engine)
+        for count in range(1, min(MAX_CHANGES, len(pool)) + 1):
+            found = [
+                pair
+                for chosen in combinations(pool, count)
+                for pair in (search.single(chosen[0]) if count == 1 else search.joint(chosen))
+            ]
+            if found:
+                return tuple(fix for _, fix in sorted(found))
+    return ()
+
+
+class _Search:
+    """Looks for edits with one engine; each result is a pair of its cost and the fix."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.literal = dict(zip(engine.requirements, engine.selectors, strict=True))
+
+    def single(self, unit: Unit) -> list[tuple[tuple[int, int], Fix]]:
+        """The nearest move up, the nearest move down, and taking the line away."""
+        rest = self._without((unit,))
+        if not self.engine.solve(rest):
+            return []
+        found = []
+        for above in (True, False):
+            change = self._nearest(unit, rest, (above,))
+            if change is not None:
+                found.append(((0, change[0]), Fix((change[1],))))
+        found.append(((1, 0), Fix((drop(unit.first),))))
+        return found
+
+    def joint(self, chosen: Sequence[Unit]) -> list[tuple[tuple[int, int], Fix]]:
+        """Edits of all chosen units together: the nearest moves, where there is one."""
+        rest = self._without(chosen)
+        if not self.engine.solve(rest):
+            return []
+        changes, dropped, distance = [], 0, 0
+        for unit in chosen:
+            change = self._nearest(unit, rest, (True, False))
+            if change is None:
+                dropped += 1
+                changes.append(drop(unit.first))
+                continue
+            distance += change[0]
+            changes.append(change[1])
+            rest = [*rest, change[2]]
+        return [((dropped, distance), Fix(tuple(sorted(changes))))]
+
+    def _without(self, chosen: Sequence[Unit]) -> list[int]:
+        away = {requirement for unit in chosen for requirement in unit.requirements}
+        return [literal for one, literal in self.literal.items() if one not in away]
+
+    def _nearest(
+        self, unit: Unit, rest: Sequence[int], directions: tuple[bool, ...]
+    ) -> tuple[int, Change, int] | None:
+        """Distance, edit and literal of the nearest version that has a solution."""
+        if not unit.movable:
+            return None
+        requirement: Requirement = unit.first
+        package = self.engine.encoding.packages[requirement.package]
+        admitted = self.engine.encoding.positions(package, requirement.specifier)
+        targets = [
+            target
+            for target in moves(package, requirement.specifier, admitted)
+            if target.above in directions
+        ]
+        if not targets:
+            return None
+        groups = [target.positions for target in targets]
+        best = self.engine.best(package, groups, rest, absent_ok=False)
+        if best is None:
+            return None
+        target = targets[best[0]]
+        literal = self.engine.among(package, target.positions)
+        return target.distance, move(requirement, target), literal

@@ -1,0 +1,192 @@
+"""What the builders of the matrix share: the tables of one platform, facts, and their wording."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+from packaging.version import Version
+
+from ..compat.rows import CompanionBuild, Row, System, TensorflowBuild, TorchBuild
+from ..compat.tables import Tables
+from .universe import Fact, Relation, Term
+
+__all__ = [
+    "ACCELERATOR",
+    "CUDA_BUILD_WITHOUT_GPU",
+    "CUDA_MISMATCH",
+    "CUDNN_MISMATCH",
+    "SYSTEM_CUDA_MISMATCH",
+    "Matrix",
+    "cuda_libraries",
+    "minor_range",
+    "minor_series",
+    "python_text",
+    "range_text",
+]
+
+ACCELERATOR = "accelerator"
+CUDA_MISMATCH = "cuda-mismatch"
+CUDNN_MISMATCH = "cudnn-mismatch"
+SYSTEM_CUDA_MISMATCH = "system-cuda-mismatch"
+CUDA_BUILD_WITHOUT_GPU = "cuda-build-without-gpu"
+
+_CLAUSE = re.compile(r"\s*(===|[<>=!~]=|[<>])\s*(.+)")
+
+
+@dataclass(frozen=True)
+class Matrix:
+    """The tables as one platform sees them.
+
+    architecture: `amd64` or `arm64`.
+    with_cuda_images, with_compilers: whether NVIDIA's images and those with a compiler are among
+        the base images. No policy prefers them, so they only cost time when nothing needs them.
+    """
+
+    tables: Tables
+    architecture: str
+    with_cuda_images: bool = True
+    with_compilers: bool = True
+
+    @cached_property
+    def torch(self) -> tuple[TorchBuild, ...]:
+        """The builds of torch for the platform."""
+        return tuple(row for row in self.tables.torch if row.architecture == self.architecture)
+
+    @cached_property
+    def tensorflow(self) -> tuple[TensorflowBuild, ...]:
+        """The builds of tensorflow for the platform."""
+        return tuple(row for row in self.tables.tensorflow if row.architecture == self.architecture)
+
+    def companions(self, package: str) -> tuple[CompanionBuild, ...]:
+        """The builds of torchvision or torchaudio for the platform."""
+        rows = self.tables.torchvision if package == "torchvision" else self.tables.torchaudio
+        return tuple(row for row in rows if row.architecture == self.architecture)
+
+    @cached_property
+    def indexes(self) -> Mapping[str, str]:
+        """Variant of torch -> the index that serves it."""
+        return {row.variant: row.index for row in self.tables.torch if row.index}
+
+    @cached_property
+    def minimal_drivers(self) -> Mapping[str, str]:
+        """CUDA minor (`12.6`) -> the oldest driver that runs it."""
+        found: dict[str, str] = {}
+        for row in self.tables.cuda:
+            found.setdefault(minor_series(row.version), row.minimal_driver)
+        return found
+
+    @cached_property
+    def oldest_capabilities(self) -> Mapping[str, str]:
+        """CUDA minor -> the oldest compute capability that its compiler still knows."""
+        return {minor_series(row.version): row.oldest_capability for row in self.tables.cuda}
+
+    @cached_property
+    def systems(self) -> Mapping[str, System]:
+        """Operating systems by name."""
+        return {row.name: row for row in self.tables.os}
+
+    @cached_property
+    def patches(self) -> Mapping[tuple[int, ...], list[Version]]:
+        """The releases of each Python minor, such as (3, 12)."""
+        found: dict[tuple[int, ...], list[Version]] = {}
+        for row in self.tables.python:
+            found.setdefault(row.version.release[:2], []).append(row.version)
+        return found
+
+    @cached_property
+    def managed_pythons(self) -> str:
+        """The specifier of the Pythons that uv can fetch: all but those known to be missing."""
+        missing = (row for row in self.tables.python if self.architecture not in row.managed)
+        return ",".join(f"!={row.version}" for row in missing)
+
+    def fact(self, row: Row, key: str, text: str) -> Fact:
+        """What a row states; see `universe.Fact` for key and text."""
+        return Fact(row.file, row.line, key, text)
+
+    def python(self, row: Row, key: str, specifier: str) -> tuple[Relation, ...]:
+        """The row's thing installs on these Pythons only; nothing when it does not say."""
+        if not specifier:
+            return ()
+        fact = self.fact(row, key, f"{key} has wheels for {python_text(specifier)}")
+        return (Relation(fact, (Term("python", specifier),)),)
+
+    def glibc(self, row: Row, key: str, floor: str) -> tuple[Relation, ...]:
+        """The row's thing needs a glibc of at least this version; nothing when it does not say."""
+        if not floor:
+            return ()
+        fact = self.fact(row, key, f"the wheels of {key} need glibc {floor} or newer")
+        return (Relation(fact, (Term("glibc", f">={floor}"),)),)
+
+    def driver(self, row: Row, key: str, cuda: str, unless: Iterable[Term]) -> Relation:
+        """The row's thing runs CUDA of this minor, so it needs a driver for it."""
+        floor = self.minimal_drivers[cuda]
+        fact = self.fact(
+            row, key, f"{key} runs CUDA {cuda}, which needs NVIDIA driver {floor} or newer"
+        )
+        return Relation(fact, (Term("driver", f">={floor}"), *unless))
+
+
+def cuda_libraries(major: str) -> str:
+    """The package that stands for the CUDA libraries of one major on the package index."""
+    return f"cuda-libraries-cu{major}"
+
+
+def minor_series(version: Version) -> str:
+    """`12.6` for 12.6.3."""
+    return f"{version.major}.{version.minor}"
+
+
+@cache
+def minor_range(specifier: str) -> str:
+    """A specifier over the versions of CUDA's components, as one over CUDA's minors.
+
+    `==12.5.82` is `==12.5.*`, `>=12.5.82,<13.0` is `>=12.5,<13.0`: a component's third number
+    counts builds and says nothing about the toolkit's updates.
+    """
+    clauses = []
+    for clause in specifier.split(","):
+        operator, text = _split(clause)
+        minor = ".".join(text.split(".")[:2])
+        clauses.append(f"=={minor}.*" if operator in {"==", "~="} else f"{operator}{minor}")
+    return ",".join(clauses)
+
+
+def python_text(specifier: str) -> str:
+    """`Python 3.9 to 3.13` for `>=3.9,<3.14`, as sentences need it."""
+    return f"Python {range_text(specifier)}"
+
+
+@cache
+def range_text(specifier: str) -> str:
+    """A specifier as words: `3.9 to 3.13`, `2.14.0 and newer`, `2.7.1`, else itself."""
+    lower = upper = ""
+    rest = []
+    for clause in specifier.split(","):
+        operator, text = _split(clause)
+        if operator == ">=" and not lower:
+            lower = text
+        elif operator == "<" and not upper and re.fullmatch(r"3\.\d+", text):
+            upper = f"3.{int(text[2:]) - 1}"
+        elif operator == "==":
+            rest.append(text.removesuffix(".*"))
+        elif operator == "!=":
+            rest.append(f"not {text.removesuffix('.*')}")
+        else:
+            rest.append(clause.strip())
+    if lower and upper:
+        bounds = [lower if lower == upper else f"{lower} to {upper}"]
+    elif lower:
+        bounds = [f"{lower} and newer"]
+    else:
+        bounds = [f"up to {upper}"] if upper else []
+    return ", ".join(bounds + rest)
+
+
+def _split(clause: str) -> tuple[str, str]:
+    found = _CLAUSE.fullmatch(clause)
+    if found is None:
+        raise ValueError(f"{clause!r} is no version specifier")
+    return found[1], found[2].strip()

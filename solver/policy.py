@@ -1,0 +1,171 @@
+"""Which of all solutions is the best one: a policy, and policies are data.
+
+A policy is a list of steps. The solver takes them in order; each step keeps only the solutions in
+which its package does as well as it can, so an earlier step is never traded for a later one.
+How the optimum is found is `sat`'s subject.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from packaging.version import Version
+
+from .universe import Candidate, Package, Universe
+
+__all__ = ["POLICIES", "Policy", "Preference", "Step", "complete", "ranking"]
+
+Preference = Literal["newest", "newest-release", "oldest", "oldest-release", "smallest", "absent"]
+"""newest, oldest: by version (or by `order` of an opaque label).
+newest-release, oldest-release: by version without its local part, so `2.7.1+cpu` and `2.7.1+cu128`
+are equally good and a later step decides between them.
+smallest: by size, unknown sizes last.
+absent: only whether the package is there at all.
+"""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One wish about one package; being absent is always better than any candidate."""
+
+    package: str
+    prefer: Preference = "newest"
+
+
+@dataclass(frozen=True)
+class Policy:
+    """Steps in order of importance."""
+
+    steps: tuple[Step, ...]
+
+
+def complete(policy: Policy, universe: Universe) -> Policy:
+    """The policy with a step for every package of the universe, so that its optimum is unique.
+
+    Packages that the policy does not name come last by name, newest; a package whose steps leave
+    ties (`smallest`, `newest-release`) gets a last step that breaks them.
+    """
+    total = {step.package for step in policy.steps if step.prefer in {"newest", "oldest"}}
+    rest = (Step(name) for name in sorted(universe.packages) if name not in total)
+    return Policy((*policy.steps, *rest))
+
+
+def ranking(package: Package, prefer: Preference) -> tuple[tuple[int, ...], ...]:
+    """Groups of positions of equally good candidates, best group first.
+
+    A pre-release is worse than every final release (PEP 440: taken only when nothing else will do).
+    """
+    if prefer == "absent":
+        return (tuple(range(len(package.candidates))),)
+    key = _KEYS[prefer]
+    keys: list[Any] = [key(candidate) for candidate in package.candidates]
+    newest_first = prefer.startswith("newest")
+    if prefer == "smallest":
+        order = sorted(range(len(keys)), key=lambda i: (keys[i], -i))
+    elif newest_first:
+        order = list(range(len(keys) - 1, -1, -1))
+    else:
+        order = list(range(len(keys)))
+    order.sort(key=lambda i: _is_prerelease(package.candidates[i]))
+    groups: list[list[int]] = []
+    for position in order:
+        if groups and keys[groups[-1][0]] == keys[position]:
+            groups[-1].append(position)
+        else:
+            groups.append([position])
+    return tuple(tuple(sorted(group)) for group in groups)
+
+
+def _is_prerelease(candidate: Candidate) -> bool:
+    return candidate.version is not None and candidate.version.is_prerelease
+
+
+def _label(candidate: Candidate) -> str:
+    return candidate.label
+
+
+def _release(candidate: Candidate) -> str | Version:
+    if candidate.version is None:
+        return candidate.label
+    return Version(candidate.version.public) if candidate.version.local else candidate.version
+
+
+def _size(candidate: Candidate) -> tuple[bool, int]:
+    return (candidate.size == 0, candidate.size)
+
+
+_KEYS: Mapping[str, Callable[[Candidate], Any]] = {
+    "newest": _label,
+    "oldest": _label,
+    "newest-release": _release,
+    "oldest-release": _release,
+    "smallest": _size,
+}
+
+
+# Ways out that the matrix offers where something is unwanted but works; see `matrix`.
+COMPROMISES = (
+    "cuda-build-without-gpu",
+    "system-cuda-mismatch",
+    "cuda-mismatch",
+    "cudnn-mismatch",
+)
+FRAMEWORKS = ("torch", "tensorflow", "jax")
+COMPANIONS = ("torchvision", "torchaudio", "jaxlib", "triton")
+
+# What works though nobody wants it (see `matrix`): only when there is no other way.
+_COMPROMISES = tuple(
+    Step(name, "absent") for name in ("cuda-build-without-gpu", "cuda-mismatch", "cudnn-mismatch")
+)
+
+# How a GPU is used: at all, and by libraries from packages before those of the image.
+_MODES = tuple(Step(name, "newest") for name in ("accelerator", "tensorflow-cuda", "jax-cuda"))
+
+_IMAGES = (Step("runtime-image", "smallest"), Step("build-image", "smallest"))
+
+
+def _frameworks(prefer: Preference) -> tuple[Step, ...]:
+    return tuple(Step(name, prefer) for name in (*FRAMEWORKS, *COMPANIONS))
+
+
+# Frameworks before CUDA: a newer framework is worth more than a newer toolkit. CUDA before the
+# frameworks' variants: the variant follows from it. Python after all that limits it, the base after
+# Python because it has to bring it, the driver last because it only tells how old a one will do.
+_REST = (
+    Step("cuda", "newest"),
+    Step("cudnn", "newest"),
+    *_frameworks("newest"),
+    Step("python", "newest"),
+    *_IMAGES,
+    Step("driver", "oldest"),
+)
+
+POLICIES: Mapping[str, Policy] = {
+    "newest": Policy((*_COMPROMISES, *_frameworks("newest-release"), *_MODES, *_REST)),
+    "oldest": Policy(
+        (
+            *_COMPROMISES,
+            *_frameworks("oldest-release"),
+            *_MODES,
+            Step("cuda", "oldest"),
+            Step("cudnn", "oldest"),
+            *_frameworks("oldest"),
+            Step("python", "oldest"),
+            *_IMAGES,
+            Step("driver", "oldest"),
+        )
+    ),
+    "smallest": Policy((*_COMPROMISES, *_IMAGES, *_frameworks("newest-release"), *_MODES, *_REST)),
+    "stable-driver": Policy(
+        (
+            *_COMPROMISES,
+            *_frameworks("newest-release"),
+            Step("driver", "oldest"),
+            *_MODES,
+            *_REST,
+        )
+    ),
+}
+"""The policies that `--prefer` names."""

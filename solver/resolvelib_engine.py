@@ -1,0 +1,179 @@
+"""The resolvelib engine: the same universe searched by backtracking.
+
+It finds a solution, not the best one, and takes its candidates one by one, so that they may come
+lazily from elsewhere; over a closed universe it is the check on the SAT engine. Two things that
+resolvelib lacks are put as packages of their own: a package that may be absent has an `Absent`
+candidate, and a relation with alternatives is a package whose candidates are the alternatives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from resolvelib import AbstractProvider, BaseReporter, ResolutionImpossible, Resolver
+
+from .policy import Policy, complete, ranking
+from .requirement import Requirement
+from .selection import Interval, Selector
+from .universe import Candidate, Relation, Term, Universe
+
+__all__ = ["MAX_ROUNDS", "UniverseProvider", "search"]
+
+# A universe of the tables' size takes some tens of rounds; this many mean that it does not end.
+MAX_ROUNDS = 100_000
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """A term, as a demand on its package."""
+
+    term: Term
+
+    @property
+    def name(self) -> str:
+        return self.term.package
+
+
+@dataclass(frozen=True)
+class _OneOf:
+    """A relation with alternatives, as a demand on a package made for it alone."""
+
+    relation: Relation
+
+    @property
+    def name(self) -> str:
+        fact = self.relation.fact
+        return f"one of: {fact.table}:{fact.row} {fact.text} {self.relation.any_of}"
+
+
+@dataclass(frozen=True)
+class _Picked:
+    """An alternative of a relation."""
+
+    name: str
+    term: Term
+
+
+@dataclass(frozen=True)
+class _Absent:
+    """The decision that a package is not there."""
+
+    name: str
+
+
+Demand = _Wanted | _OneOf
+Option = Candidate | _Picked | _Absent
+
+
+class UniverseProvider(AbstractProvider[Demand, Option, str]):
+    """Answers resolvelib's questions from a universe; candidates come in the policy's order."""
+
+    def __init__(self, universe: Universe, policy: Policy) -> None:
+        self._universe = universe
+        self._selector = Selector()
+        self._policy = complete(policy, universe)
+        self._admitted: dict[Term, frozenset[int]] = {}
+        self._preferred: dict[str, tuple[Candidate, ...]] = {}
+
+    def identify(self, requirement_or_candidate: Demand | Option) -> str:
+        if isinstance(requirement_or_candidate, Candidate):
+            return requirement_or_candidate.package
+        return requirement_or_candidate.name
+
+    def get_preference(
+        self,
+        identifier: str,
+        resolutions: Mapping[str, Option],
+        candidates: Mapping[str, Iterator[Option]],
+        information: Mapping[str, Iterator[Any]],
+        backtrack_causes: Sequence[Any],
+    ) -> tuple[bool, str]:
+        """What clashed comes first, so that a dead end shows early; then by name."""
+        del resolutions, candidates, information
+        causes = {self.identify(cause.requirement) for cause in backtrack_causes}
+        return identifier not in causes, identifier
+
+    def find_matches(
+        self,
+        identifier: str,
+        requirements: Mapping[str, Iterator[Demand]],
+        incompatibilities: Mapping[str, Iterator[Option]],
+    ) -> Iterable[Option]:
+        demands = list(requirements[identifier])
+        barred = list(incompatibilities[identifier])
+        return [
+            option
+            for option in self._options(identifier, demands)
+            if option not in barred
+            and all(self.is_satisfied_by(demand, option) for demand in demands)
+        ]
+
+    def is_satisfied_by(self, requirement: Demand, candidate: Option) -> bool:
+        if isinstance(requirement, _OneOf):
+            return isinstance(candidate, _Picked) and candidate.name == requirement.name
+        if isinstance(candidate, Candidate):
+            package = self._universe[candidate.package]
+            return package.position[candidate.label] in self._positions(requirement.term)
+        return requirement.term.absent_ok
+
+    def get_dependencies(self, candidate: Option) -> Iterable[Demand]:
+        if isinstance(candidate, _Absent):
+            return []
+        if isinstance(candidate, _Picked):
+            return [_Wanted(candidate.term)]
+        return [
+            _Wanted(relation.any_of[0]) if len(relation.any_of) == 1 else _OneOf(relation)
+            for relation in candidate.relations
+        ]
+
+    def _options(self, identifier: str, demands: Sequence[Demand]) -> Sequence[Option]:
+        first = demands[0]
+        if isinstance(first, _OneOf):
+            return [_Picked(identifier, term) for term in first.relation.any_of]
+        return [_Absent(identifier), *self._in_order(identifier)]
+
+    def _in_order(self, name: str) -> tuple[Candidate, ...]:
+        if name not in self._universe:
+            return ()
+        if name not in self._preferred:
+            package = self._universe[name]
+            ranks: list[tuple[int, ...]] = [() for _ in package.candidates]
+            for step in self._policy.steps:
+                if step.package == name:
+                    for rank, group in enumerate(ranking(package, step.prefer)):
+                        for position in group:
+                            ranks[position] = (*ranks[position], rank)
+            order = sorted(range(len(ranks)), key=lambda position: ranks[position])
+            self._preferred[name] = tuple(package.candidates[position] for position in order)
+        return self._preferred[name]
+
+    def _positions(self, term: Term) -> frozenset[int]:
+        if term not in self._admitted:
+            intervals: tuple[Interval, ...] = self._selector.term(
+                self._universe[term.package], term
+            )
+            self._admitted[term] = frozenset(
+                position for low, high in intervals for position in range(low, high + 1)
+            )
+        return self._admitted[term]
+
+
+def search(
+    universe: Universe, requirements: Iterable[Requirement], policy: Policy
+) -> dict[str, Candidate] | None:
+    """A solution, its packages' best candidates tried first; None when there is none.
+
+    Raises resolvelib.ResolutionTooDeep after MAX_ROUNDS.
+    """
+    provider = UniverseProvider(universe, policy)
+    resolver: Resolver[Demand, Option, str] = Resolver(provider, BaseReporter())
+    demands = [_Wanted(Term(one.package, one.specifier)) for one in sorted(requirements)]
+    try:
+        result = resolver.resolve(demands, max_rounds=MAX_ROUNDS)
+    except ResolutionImpossible:
+        return None
+    return {
+        name: option for name, option in result.mapping.items() if isinstance(option, Candidate)
+    }

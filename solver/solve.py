@@ -1,0 +1,132 @@
+"""The solver's front door: requirements and a universe in, a Resolution or a Conflict out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from ..origin import Origin
+from .conflict import Conflict
+from .policy import POLICIES, Policy
+from .problem import IMAGES, prepare
+from .requirement import Requirement
+from .resolution import BaseImage, BaseImages, Choice, Resolution
+from .sat import Engine
+from .silent import MetadataSource
+from .universe import Candidate, Universe
+
+__all__ = ["all_versions", "askers", "needs", "resolve"]
+
+
+def resolve(
+    requirements: Iterable[Requirement],
+    universe: Universe,
+    policy: Policy | None = None,
+    source: MetadataSource | None = None,
+) -> Resolution | Conflict:
+    """The best consistent set of versions, or why there is none.
+
+    requirements: in any order. Those on packages that the universe does not know belong to the
+        open world and are passed over.
+    policy: what "best" means; the default policy without it.
+    source: knows versions that the tables do not; see `silent`.
+
+    Raises UserError with every requirement whose specifier cannot be read.
+    """
+    problem = prepare(requirements, universe, source)
+    with Engine(problem.universe, problem.requirements) as engine:
+        optimum = engine.optimum(policy or POLICIES["newest"])
+    if optimum is not None:
+        return _resolution(problem.requirements, optimum.chosen)
+    # Explanations are needed only now: the way to a resolution stays free of their import.
+    from .fixes import explained
+
+    return Conflict(explained(problem))
+
+
+def all_versions(
+    package: str,
+    requirements: Iterable[Requirement],
+    universe: Universe,
+    source: MetadataSource | None = None,
+) -> tuple[Candidate, ...]:
+    """Every candidate of the package that still has a solution, newest first.
+
+    Raises UserError as `resolve` does.
+    """
+    problem = prepare(requirements, universe, source)
+    if package not in problem.universe:
+        return ()
+    # The package need not be asked for by anybody: an empty requirement puts it in reach.
+    extra = Requirement(package, "", Origin(asker=f"--all {package}", text=package))
+    with Engine(problem.universe, [*problem.requirements, extra]) as engine:
+        members = engine.encoding.packages[package]
+        found = [
+            candidate
+            for position, candidate in enumerate(members.candidates)
+            if engine.solve([*engine.selectors, engine.among(members, [position])])
+        ]
+    return tuple(reversed(found))
+
+
+def _resolution(requirements: Sequence[Requirement], chosen: Mapping[str, Candidate]) -> Resolution:
+    origins = askers(requirements, chosen)
+    choices = tuple(
+        Choice(
+            package=name,
+            version=candidate.label,
+            variant=candidate.variant,
+            index=candidate.index,
+            because=origins[name],
+        )
+        for name, candidate in sorted(chosen.items())
+        if name not in IMAGES
+    )
+    images = [_image(chosen.get(name)) for name in IMAGES]
+    notes = sorted({note for candidate in chosen.values() for note in candidate.notes})
+    return Resolution(choices, BaseImages(*images), tuple(notes))
+
+
+def _image(candidate: Candidate | None) -> BaseImage:
+    if candidate is None:
+        return BaseImage("")
+    provides = dict(sorted(candidate.provides.items()))
+    return BaseImage(candidate.label, candidate.digest, provides)
+
+
+def askers(
+    requirements: Sequence[Requirement], chosen: Mapping[str, Candidate]
+) -> dict[str, tuple[Origin, ...]]:
+    """For each chosen package the origins of the requirements that brought it in, sorted.
+
+    A package that somebody asked for by name has those origins; another has the origins of the
+    packages that need it.
+    """
+    origins: dict[str, set[Origin]] = {name: set() for name in chosen}
+    for requirement in requirements:
+        if requirement.package in origins:
+            origins[requirement.package].add(requirement.origin)
+    named = {name for name, found in origins.items() if found}
+    for root in sorted(named):
+        seen = set(named)
+        queue = [root]
+        while queue:
+            for needed in needs(chosen[queue.pop()], chosen):
+                if needed not in seen:
+                    seen.add(needed)
+                    origins[needed] |= origins[root]
+                    queue.append(needed)
+    return {name: tuple(sorted(found)) for name, found in origins.items()}
+
+
+def needs(candidate: Candidate, chosen: Mapping[str, Candidate]) -> tuple[str, ...]:
+    """The present packages that a chosen candidate needs to be there, sorted."""
+    return tuple(
+        sorted(
+            {
+                term.package
+                for relation in candidate.relations
+                for term in relation.any_of
+                if not term.absent_ok and term.package in chosen
+            }
+        )
+    )

@@ -1,0 +1,192 @@
+"""The closed world that the engines search: packages, their candidates, and what binds them.
+
+A candidate is a version, a variant of one, or an opaque label such as an image reference. It
+carries relations; a relation is a disjunction of terms and the fact (a table row) that states it.
+How relations come out of the tables is `matrix`'s subject, how they are searched `sat`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from packaging.version import Version
+
+__all__ = [
+    "BUILD_IMAGE",
+    "RUNTIME_IMAGE",
+    "Candidate",
+    "Fact",
+    "Package",
+    "Relation",
+    "Term",
+    "Universe",
+    "constrains",
+    "requires",
+]
+
+BUILD_IMAGE = "build-image"
+RUNTIME_IMAGE = "runtime-image"
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Fact:
+    """What a table row states, for people.
+
+    table: file of the table, relative to the package: `compat/torch.csv`.
+    row: 1-based line number in that file.
+    key: what identifies the row to a reader: `torch 2.4.1`.
+    text: a sentence without a final full stop: `torch 2.4.1 has wheels for Python 3.8 to 3.12`.
+    """
+
+    table: str
+    row: int
+    key: str
+    text: str
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Term:
+    """A set of candidates of one package; it holds when the chosen one is in the set.
+
+    package: name of the package.
+    specifier: PEP 440 specifier set over the candidates' versions; pre-releases are admitted when
+        they are in the range. Empty admits every candidate. A package with opaque labels knows
+        `==label`, `!=label` and commas, nothing else.
+    variants: admits only these variants; None admits all.
+    labels: admits only these labels; None admits all. Specifier, variants and labels must all hold.
+    absent_ok: the term also holds when the package is not chosen at all.
+    """
+
+    package: str
+    specifier: str = ""
+    variants: frozenset[str] | None = None
+    labels: frozenset[str] | None = None
+    absent_ok: bool = False
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Relation:
+    """A candidate that is chosen obliges: at least one of the terms holds, as the fact states."""
+
+    fact: Fact
+    any_of: tuple[Term, ...]
+
+
+def requires(fact: Fact, *alternatives: Term) -> Relation:
+    """The candidate needs one of the alternatives to be present."""
+    return Relation(fact, alternatives)
+
+
+def constrains(
+    fact: Fact,
+    package: str,
+    specifier: str = "",
+    *,
+    variants: frozenset[str] | None = None,
+    labels: frozenset[str] | None = None,
+) -> Relation:
+    """If `package` is present, it must be in the set; `labels=frozenset()` means never present."""
+    return Relation(fact, (Term(package, specifier, variants, labels, absent_ok=True),))
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One thing that can be chosen for a package.
+
+    package: PEP 503 normalised name.
+    label: as people read it, unique in its package: `2.7.1+cu128`, `docker.io/library/debian:12`.
+    version: the label as a PEP 440 version; None for an opaque label (then `order` ranks it).
+    order: rank of an opaque label, small is old; ignored when there is a version.
+    variant: build variant (`cu128`, `cpu`); empty where the package has none.
+    index: package index that serves it; empty for the default index or for no Python package.
+    size: approximate compressed size in MB, or any measure that orders alike; 0 when unknown.
+    digest: `sha256:…` of an image where it is known.
+    provides: of an image, name -> version of what it contains.
+    relations: what it obliges. The same Relation object may hang on many candidates.
+    notes: warnings that come with choosing it ("the table does not know torch 2.16.0 …").
+    """
+
+    package: str
+    label: str
+    version: Version | None = None
+    order: int = 0
+    variant: str = ""
+    index: str = ""
+    size: int = 0
+    digest: str = ""
+    provides: Mapping[str, str] = field(default_factory=dict, hash=False)
+    relations: tuple[Relation, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package and its candidates, oldest first."""
+
+    name: str
+    candidates: tuple[Candidate, ...]
+
+    @property
+    def opaque(self) -> bool:
+        """Whether the labels are no PEP 440 versions."""
+        return bool(self.candidates) and self.candidates[0].version is None
+
+    @cached_property
+    def position(self) -> Mapping[str, int]:
+        """Label -> position in `candidates`."""
+        return {candidate.label: i for i, candidate in enumerate(self.candidates)}
+
+
+@dataclass(frozen=True)
+class Universe:
+    """All packages by name; make one with `Universe.of`."""
+
+    packages: Mapping[str, Package]
+
+    @classmethod
+    def of(cls, candidates: Iterable[Candidate]) -> Universe:
+        """The universe of these candidates, in any order.
+
+        Raises ValueError when a package has a label twice, or both versions and opaque labels.
+        """
+        grouped: dict[str, list[Candidate]] = {}
+        for candidate in candidates:
+            grouped.setdefault(candidate.package, []).append(candidate)
+        return cls({name: _package(name, grouped[name]) for name in sorted(grouped)})
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.packages
+
+    def __getitem__(self, name: str) -> Package:
+        return self.packages[name]
+
+    def __iter__(self) -> Iterator[Candidate]:
+        for package in self.packages.values():
+            yield from package.candidates
+
+    def extended(self, extra: Iterable[Candidate]) -> Universe:
+        """This universe and more candidates; one with a known label takes the old one's place."""
+        merged = {(candidate.package, candidate.label): candidate for candidate in self}
+        merged.update({(candidate.package, candidate.label): candidate for candidate in extra})
+        return Universe.of(merged.values())
+
+
+def _package(name: str, candidates: list[Candidate]) -> Package:
+    opaque = sum(candidate.version is None for candidate in candidates)
+    if 0 < opaque < len(candidates):
+        raise ValueError(f"{name}: some candidates have a version and some have none")
+    if opaque:
+        ordered = sorted(candidates, key=lambda candidate: (candidate.order, candidate.label))
+    else:
+        ordered = sorted(candidates, key=_version_key)
+    labels = {candidate.label for candidate in ordered}
+    if len(labels) < len(ordered):
+        raise ValueError(f"{name}: a label stands twice")
+    return Package(name, tuple(ordered))
+
+
+def _version_key(candidate: Candidate) -> tuple[Version, str]:
+    assert candidate.version is not None  # noqa: S101  # _package has looked
+    return candidate.version, candidate.label

@@ -1,0 +1,176 @@
+"""Why a package was chosen as it was: who needs it, and what ruled out every better candidate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from .conflict import Conflict
+from .explain import minimal_core, named
+from .policy import POLICIES, Policy, Step, ranking
+from .problem import IMAGES, prepare
+from .requirement import Requirement
+from .sat import Engine, Optimum
+from .silent import MetadataSource
+from .universe import Candidate, Fact, Package, Universe
+
+__all__ = ["Link", "Preferred", "Refusal", "Why", "why"]
+
+
+@dataclass(frozen=True, order=True)
+class Link:
+    """One reason for a package: a requirement on it, or a fact about a chosen candidate.
+
+    holder: `torch 2.7.1+cu128`, the candidate whose fact it is; empty for a requirement.
+    narrows: the fact only limits the package, it does not bring it in.
+    """
+
+    package: str
+    reason: Requirement | Fact
+    holder: str = ""
+    narrows: bool = False
+
+
+@dataclass(frozen=True)
+class Preferred:
+    """A choice of higher importance that was settled first.
+
+    label: what was chosen; empty when it was settled that the package is absent.
+    avoided: what the package would have meant, if its candidates say so.
+    """
+
+    step: Step
+    label: str
+    avoided: str = ""
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Candidates that would have been better, best first, and the least that rules them out."""
+
+    labels: tuple[str, ...]
+    requirements: tuple[Requirement, ...]
+    facts: tuple[Fact, ...]
+    preferred: tuple[Preferred, ...]
+
+
+@dataclass(frozen=True)
+class Why:
+    """The explanation of one package; chosen is None when the package is not there."""
+
+    package: str
+    chosen: Candidate | None
+    links: tuple[Link, ...]
+    refusals: tuple[Refusal, ...]
+
+
+def why(
+    package: str,
+    requirements: Iterable[Requirement],
+    universe: Universe,
+    policy: Policy | None = None,
+    source: MetadataSource | None = None,
+) -> Why | Conflict:
+    """Why `resolve` with the same arguments chooses this package's version, or leaves it out.
+
+    Raises UserError as `resolve` does.
+    """
+    problem = prepare(requirements, universe, source)
+    with Engine(problem.universe, problem.requirements, explain=True) as engine:
+        optimum = engine.optimum(policy or POLICIES["newest"])
+        if optimum is None:
+            from .fixes import explained
+
+            return Conflict(explained(problem))
+        chosen = optimum.chosen.get(package)
+        if chosen is None:
+            return Why(package, None, (), ())
+        links = _links(package, problem.requirements, optimum.chosen)
+        return Why(package, chosen, links, _refusals(engine, package, optimum))
+
+
+def _links(
+    package: str, requirements: Sequence[Requirement], chosen: Mapping[str, Candidate]
+) -> tuple[Link, ...]:
+    """The reasons for a package, then those for what needs it, up to the requirements."""
+    found: list[Link] = []
+    queue, seen = [package], {package}
+    while queue:
+        name = queue.pop(0)
+        found += [Link(name, one) for one in requirements if one.package == name]
+        links = sorted(_facts_about(name, chosen), key=lambda one: (one.narrows, one))
+        found += [one for one in links if name == package or not one.narrows]
+        for link in links:
+            holder = link.holder.partition(" ")[0]
+            if not link.narrows and holder not in {*seen, *IMAGES}:
+                seen.add(holder)
+                queue.append(holder)
+    return tuple(found)
+
+
+def _facts_about(name: str, chosen: Mapping[str, Candidate]) -> set[Link]:
+    links = set()
+    for holder in chosen.values():
+        for relation in holder.relations:
+            terms = [term for term in relation.any_of if term.package == name]
+            if terms and holder.package != name:
+                narrows = all(term.absent_ok for term in terms)
+                label = f"{holder.package} {holder.label}"
+                links.add(Link(name, relation.fact, label, narrows))
+    return links
+
+
+def _refusals(engine: Engine, name: str, optimum: Optimum) -> tuple[Refusal, ...]:
+    """What ruled out each candidate that the policy would have liked better."""
+    package = engine.encoding.packages[name]
+    given = [*engine.selectors, *(literal for _, literal in sorted(engine.facts.items()))]
+    found: list[tuple[list[str], tuple[int, ...], int]] = []
+    for position, settled in _better(package, optimum):
+        label = package.candidates[position].label
+        wanted = engine.among(package, [position])
+        if found and not engine.solve([wanted, *found[-1][1]]):
+            found[-1][0].append(label)
+            continue
+        core = minimal_core(engine, given, fixed=[wanted])
+        if not core:
+            # It could be had, but only at the price of something that matters more.
+            earlier = [one.literal for one in optimum.decisions[:settled] if one.literal]
+            members = list(dict.fromkeys([*reversed(earlier), *given]))
+            core = minimal_core(engine, members, fixed=[wanted])
+        found.append(([label], core, settled))
+    return tuple(
+        Refusal(tuple(labels), *named(engine, core), _preferred(engine, core, optimum, settled))
+        for labels, core, settled in found
+    )
+
+
+def _better(package: Package, optimum: Optimum) -> list[tuple[int, int]]:
+    """Positions of better candidates, best first, each with how many decisions came before it."""
+    chosen = package.position[optimum.chosen[package.name].label]
+    better: list[tuple[int, int]] = []
+    equal = set(range(len(package.candidates)))
+    for number, decision in enumerate(optimum.decisions):
+        if decision.step.package != package.name:
+            continue
+        for group in ranking(package, decision.step.prefer):
+            members = equal.intersection(group)
+            if chosen in members:
+                equal = members
+                break
+            better += [(position, number) for position in sorted(members, reverse=True)]
+    return better
+
+
+def _preferred(
+    engine: Engine, core: Iterable[int], optimum: Optimum, settled: int
+) -> tuple[Preferred, ...]:
+    literals = set(core)
+    found = []
+    for decision in optimum.decisions[:settled]:
+        if decision.literal in literals:
+            name = decision.step.package
+            notes = engine.encoding.packages[name].candidates[-1].notes
+            chosen = optimum.chosen.get(name)
+            label = chosen.label if chosen else ""
+            found.append(Preferred(decision.step, label, "" if chosen else "; ".join(notes)))
+    return tuple(found)

@@ -1,0 +1,26 @@
+"""What every stack is: the decision which blocks make a project's image, and in which order."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from ..blocks.base import Block
+from ..project import Project
+
+__all__ = ["Stack"]
+
+
+class Stack(ABC):
+    """A kind of project. The first stack that detects a project composes its blocks."""
+
+    name: ClassVar[str]
+
+    @classmethod
+    @abstractmethod
+    def detect(cls, project: Project) -> bool:
+        """Whether the project is of this kind."""
+
+    @abstractmethod
+    def compose(self, project: Project) -> tuple[Block, ...]:
+        """The blocks of this project, in the order in which they plan."""

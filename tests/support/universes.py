@@ -1,0 +1,132 @@
+"""Small universes for tests: drawn at random, and searched by brute force as the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
+
+from hypothesis import strategies as st
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+from cogpack.origin import Origin
+from cogpack.solver.policy import Policy, complete, ranking
+from cogpack.solver.requirement import Requirement
+from cogpack.solver.universe import Candidate, Fact, Relation, Term, Universe
+
+VERSIONS = ("1.0", "1.1", "2.0rc1", "2.0", "2.0+cpu", "2.0+cu121", "2.1", "3.0")
+SPECIFIERS = ("", "==2.0", "==2.0+cpu", ">=1.1", "<2.0", "!=2.0", "~=2.0", "===2.0", ">=1.0,<2.1")
+NAMES = ("a", "b", "c", "d")
+
+Assignment = Mapping[str, Candidate]
+
+
+def candidate(name: str, label: str, *relations: Relation) -> Candidate:
+    """A versioned candidate whose variant is the local part of its label."""
+    version = Version(label)
+    return Candidate(name, label, version, variant=version.local or "", relations=relations)
+
+
+def requirement(name: str, specifier: str = "", line: int = 1) -> Requirement:
+    """A requirement as if a requirements.txt line had asked for it."""
+    return Requirement(name, specifier, Origin("requirements.txt", line, f"{name}{specifier}"))
+
+
+@st.composite
+def terms(draw: st.DrawFn) -> Term:
+    """A term, now and then on a package that does not exist or restricted to a variant."""
+    return Term(
+        package=draw(st.sampled_from((*NAMES, "nowhere"))),
+        specifier=draw(st.sampled_from(SPECIFIERS)),
+        variants=draw(st.sampled_from((None, None, None, frozenset({"", "cpu"})))),
+        absent_ok=draw(st.booleans()),
+    )
+
+
+@st.composite
+def universes(draw: st.DrawFn) -> Universe:
+    """Up to four packages with up to four candidates and relations between them."""
+    found = []
+    rows = 0
+    for name in draw(st.lists(st.sampled_from(NAMES), min_size=1, unique=True)):
+        for label in draw(st.lists(st.sampled_from(VERSIONS), min_size=1, max_size=4, unique=True)):
+            relations = []
+            for any_of in draw(st.lists(st.lists(terms(), min_size=1, max_size=2), max_size=2)):
+                rows += 1
+                fact = Fact("compat/test.csv", rows, f"{name} {label}", f"fact {rows}")
+                relations.append(Relation(fact, tuple(any_of)))
+            found.append(candidate(name, label, *relations))
+    return Universe.of(found)
+
+
+@st.composite
+def problems(draw: st.DrawFn) -> tuple[Universe, tuple[Requirement, ...]]:
+    """A universe and one to four requirements on its packages."""
+    universe = draw(universes())
+    names = st.sampled_from(sorted(universe.packages))
+    pairs = draw(st.lists(st.tuples(names, st.sampled_from(SPECIFIERS)), min_size=1, max_size=4))
+    return universe, tuple(
+        requirement(name, specifier, line) for line, (name, specifier) in enumerate(pairs, 1)
+    )
+
+
+def admits(term: Term, chosen: Candidate | None) -> bool:
+    """Whether a term holds, straight from its definition."""
+    if chosen is None:
+        return term.absent_ok
+    assert chosen.version is not None
+    return (
+        SpecifierSet(term.specifier).contains(chosen.version, prereleases=True)
+        and (term.variants is None or chosen.variant in term.variants)
+        and (term.labels is None or chosen.label in term.labels)
+    )
+
+
+def valid(
+    assignment: Assignment,
+    requirements: Sequence[Requirement],
+    facts: frozenset[Fact] | None = None,
+) -> bool:
+    """Whether an assignment satisfies the requirements and all relations (or those of `facts`)."""
+    wanted = all(
+        admits(Term(one.package, one.specifier), assignment.get(one.package))
+        for one in requirements
+    )
+    return wanted and all(
+        any(admits(term, assignment.get(term.package)) for term in relation.any_of)
+        for chosen in assignment.values()
+        for relation in chosen.relations
+        if facts is None or relation.fact in facts
+    )
+
+
+def assignments(universe: Universe) -> Iterator[Assignment]:
+    """Every choice of at most one candidate a package."""
+    names = sorted(universe.packages)
+    for chosen in product(*((None, *universe[name].candidates) for name in names)):
+        yield {name: one for name, one in zip(names, chosen, strict=True) if one is not None}
+
+
+def brute_force(
+    universe: Universe, requirements: Sequence[Requirement], policy: Policy
+) -> Assignment | None:
+    """The best assignment by trying all of them; None when none is valid."""
+    found = [one for one in assignments(universe) if valid(one, requirements)]
+    steps = complete(policy, universe).steps
+
+    def quality(assignment: Assignment) -> tuple[int, ...]:
+        ranks = []
+        for step in steps:
+            if step.package not in universe:
+                continue
+            package = universe[step.package]
+            chosen = assignment.get(step.package)
+            if chosen is None:
+                ranks.append(-1)
+                continue
+            position = package.position[chosen.label]
+            groups = ranking(package, step.prefer)
+            ranks.append(next(k for k, group in enumerate(groups) if position in group))
+        return tuple(ranks)
+
+    return min(found, key=quality, default=None)
