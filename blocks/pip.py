@@ -7,8 +7,10 @@ from typing import ClassVar
 from ..plan.composer import Composer
 from ..plan.model import Exec, TmpfsMount, Workdir
 from ..project import Project
+from ..solver.requirement import Requirement
 from ..solver.resolution import Resolution
 from .base import Block
+from .demands import demands
 from .layout import PYTHON, SOURCE, VENV, pip_cache, script, settle_times
 from .requirement_files import CONSTRAINTS, REQUIREMENTS, requirement_files
 
@@ -23,6 +25,9 @@ class Pip(Block):
 
     name: ClassVar[str] = "pip"
 
+    def __init__(self, platform: str) -> None:
+        self._platform = platform
+
     @classmethod
     def detect(cls, project: Project) -> bool:
         return (
@@ -30,6 +35,9 @@ class Pip(Block):
             and project.config.cogpack.installer == "pip"
             and bool(project.requirements.entries)
         )
+
+    def requirements(self, project: Project) -> tuple[Requirement, ...]:
+        return demands(project, self._platform)
 
     def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
         files = requirement_files(project, composer)

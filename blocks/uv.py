@@ -7,8 +7,10 @@ from typing import ClassVar
 from ..plan.composer import Composer
 from ..plan.model import Exec, Workdir
 from ..project import Project
+from ..solver.requirement import Requirement
 from ..solver.resolution import Resolution
 from .base import Block
+from .demands import demands
 from .layout import PYTHON, SOURCE, UV, UV_ENV, VENV, script, settle_times, uv_mounts
 from .requirement_files import CONSTRAINTS, REQUIREMENTS, requirement_files
 
@@ -20,9 +22,15 @@ class Uv(Block):
 
     name: ClassVar[str] = "uv"
 
+    def __init__(self, platform: str) -> None:
+        self._platform = platform
+
     @classmethod
     def detect(cls, project: Project) -> bool:
         return bool(project.requirements.entries)
+
+    def requirements(self, project: Project) -> tuple[Requirement, ...]:
+        return demands(project, self._platform)
 
     def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
         files = requirement_files(project, composer)

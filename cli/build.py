@@ -55,11 +55,11 @@ def command(
     from ..stacks.solve import solved
 
     values = read_secrets(secrets, os.environ)
-    composition = load(folder)
+    composition = load(folder, platform)
     exports = image_exports(composition.project, tags, push, outputs)
     show_warnings(composition.project.warnings)
-    resolution = solved(composition, platform)
-    plan = make_plan(composition, resolution, platform, network)
+    resolution = solved(composition)
+    plan = make_plan(composition, resolution, network)
     endpoint = find_daemon(builder, os.environ)
     if not quiet:
         click.echo(f"building on {endpoint}", err=True)

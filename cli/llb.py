@@ -49,10 +49,10 @@ def command(
 
     if output is None and sys.stdout.isatty():
         raise UserError("the definition is binary", hint="name a file with -o FILE, or pipe it on")
-    composition = load(folder)
-    resolution = solved(composition, platform)
+    composition = load(folder, platform)
+    resolution = solved(composition)
     show_warnings([*composition.project.warnings, *resolution.warnings])
-    plan = make_plan(composition, resolution, platform, network)
+    plan = make_plan(composition, resolution, network)
     if pin:
         from ..llb.client import Client, find_daemon
         from ..pipeline import daemon_facts

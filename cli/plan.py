@@ -24,8 +24,8 @@ def command(folder: Path, as_json: bool, network: Network, platform: str) -> Non
     from ..stacks.compose import load, make_plan
     from ..stacks.solve import solved
 
-    composition = load(folder)
-    resolution = solved(composition, platform)
+    composition = load(folder, platform)
+    resolution = solved(composition)
     show_warnings([*composition.project.warnings, *resolution.warnings])
-    plan = make_plan(composition, resolution, platform, network)
+    plan = make_plan(composition, resolution, network)
     click.echo(dump(plan) if as_json else render(plan), nl=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TypeVar, cast
 
 from ..errors import CogpackError, Failure, Fault, UserError
 from ..origin import Origin
@@ -38,7 +38,7 @@ from .rows import (
 __all__ = ["Tables"]
 
 OWN = Path(__file__).parent
-RowType = TypeVar("RowType", bound=Row)
+RowType = TypeVar("RowType")
 
 
 class Tables:
@@ -189,13 +189,10 @@ class Tables:
                 merged |= _read(path, f"{shown}/{name}.csv", name)
             found = list(merged.values())
             if len(self._folders) > 1:
-                found.sort(key=_sort_key)
+                key = TABLES[name].key
+                found.sort(key=lambda row: [getattr(row, column) for column in key])
             self._read[name] = tuple(found)
         return self._read[name]
-
-
-def _sort_key(row: Row) -> tuple[Any, ...]:
-    return tuple(getattr(row, name) for name in row.KEY)
 
 
 def _overlay_faults(folder: Path) -> list[Fault]:
@@ -252,13 +249,13 @@ def _parse(
     lines: Iterable[list[str]], header: list[str], shown: str, table: str
 ) -> dict[tuple[str, ...], Row]:
     readers = [(name, header.index(name), read) for name, read in columns(table)]
-    row = TABLES[table]
+    schema = TABLES[table]
     source, checked = header.index("source"), header.index("checked")
-    keys = [header.index(name) for name in row.KEY]
+    keys = [header.index(name) for name in schema.key]
     width = len(header)
     found: dict[tuple[str, ...], Row] = {}
     faults: list[Fault] = []
-    make = cast("Callable[..., Row]", row)
+    make = cast("Callable[[Iterable[object]], Row]", schema.row._make)
     # A cell never holds a line break, so a row's number is its line.
     for number, cells in enumerate(lines, start=2):
         if len(cells) != width:
@@ -275,7 +272,7 @@ def _parse(
         if key in found:
             hint = f"line {found[key].line} is about the same: keep one of the two"
             faults.append(Fault("the row stands twice", Origin(shown, number), hint))
-        found[key] = make(cells[source], cells[checked], shown, number, *values)
+        found[key] = make([*values, cells[source], cells[checked], shown, number])
     if faults:
         raise _BadCells(faults)
     return found

@@ -199,7 +199,7 @@ class Fetcher:
         credential = self.credentials.known(url)
         auth = httpx.BasicAuth(credential.username, credential.password) if credential else None
         try:
-            response = client.send(request, auth=auth or _no_auth, stream=True)
+            response = client.send(request, auth=auth, stream=True)
             try:
                 body = self._read(response, limit, deadline)
             finally:
@@ -288,11 +288,6 @@ def _client(settings: HttpSettings) -> httpx.Client:
         headers={"user-agent": "cogpack"},
         follow_redirects=False,
     )
-
-
-def _no_auth(request: httpx.Request) -> httpx.Request:
-    """Given instead of None, which would make httpx look for a credential of its own."""
-    return request
 
 
 def _redirect_target(answer: Answer) -> str | None:

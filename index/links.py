@@ -6,6 +6,7 @@ versions of a project decodes the files of five and not of five hundred. Nothing
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -53,16 +54,19 @@ class _JsonPage(msgspec.Struct, frozen=True):
 
 
 class _Packed(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A file in the compact form; `url` ends with `/` when the file name follows it."""
+    """A file in the compact form: `url` is absolute and ends with `/` when the file name follows.
+
+    The rest is as it was read: what nobody looks at is never brought into form.
+    """
 
     filename: str
     url: str
-    hashes: tuple[tuple[str, str], ...]
+    hashes: dict[str, str]
     requires_python: str | None
-    yanked: str | None
-    uploaded: int | None
+    yanked: bool | str
+    upload_time: str | None
     size: int | None
-    metadata: str | None
+    metadata: bool | dict[str, str] | None
 
 
 _decode_json = msgspec.json.Decoder(_JsonPage).decode
@@ -113,20 +117,13 @@ def pack(name: str, base_url: str, links: Iterable[Link]) -> bytes:
 
     name: normalised project name. base_url: what relative URLs start from.
     """
-    releases: dict[Version, list[_Packed]] = {}
-    names: dict[Version, str] = {}
+    releases: dict[Version, list[_Packed]] = defaultdict(list)
     version_of = _version_reader(name)
     for link in links:
         version = version_of(link.filename)
         if version is not None:
-            names.setdefault(version, str(version))
-            releases.setdefault(version, []).append(_pack_link(link, base_url))
-    return _encode(
-        [
-            (names[version], sorted(releases[version], key=_file_order))
-            for version in sorted(releases, reverse=True)
-        ]
-    )
+            releases[version].append(_pack_link(link, base_url))
+    return _encode([(str(version), releases[version]) for version in sorted(releases, reverse=True)])
 
 
 def unpack(name: str, index: str, body: bytes) -> Page:
@@ -152,8 +149,9 @@ class _Releases(Mapping[Version, tuple[File, ...]]):
     def __getitem__(self, version: Version) -> tuple[File, ...]:
         files = self._read.get(version)
         if files is None:
-            files = tuple(_unpack_file(item, version) for item in _decode_files(self._raw[version]))
-            self._read[version] = files
+            packed = _decode_files(self._raw[version])
+            found = (_unpack_file(item, version) for item in packed)
+            files = self._read[version] = tuple(sorted(found, key=_file_order))
         return files
 
     def __iter__(self) -> Iterator[Version]:
@@ -220,16 +218,14 @@ def _version_reader(name: str) -> Callable[[str], Version | None]:
     own: dict[str, bool] = {}
 
     def is_own(text: str) -> bool:
-        if text not in own:
-            own[text] = canonicalize_name(text) == name
-        return own[text]
+        found = own.get(text)
+        if found is None:
+            found = own[text] = canonicalize_name(text) == name
+        return found
 
     def read(filename: str) -> Version | None:
-        text = (
-            _wheel_version(filename, is_own)
-            if filename.endswith(".whl")
-            else _sdist_version(filename, is_own)
-        )
+        is_wheel = filename.endswith(".whl")
+        text = _wheel_version(filename, is_own) if is_wheel else _sdist_version(filename, is_own)
         if text is None:
             return None
         if text not in versions:
@@ -243,10 +239,10 @@ def _version_reader(name: str) -> Callable[[str], Version | None]:
 
 
 def _wheel_version(filename: str, is_own: Callable[[str], bool]) -> str | None:
-    parts = filename[: -len(".whl")].split("-")
-    if len(parts) == 6 and not parts[2][:1].isdigit():
+    parts = filename.split("-")
+    if len(parts) != 5 and (len(parts) != 6 or not parts[2][:1].isdigit()):
         return None
-    return parts[1] if len(parts) in {5, 6} and all(parts) and is_own(parts[0]) else None
+    return parts[1] if is_own(parts[0]) and all(parts) else None
 
 
 def _sdist_version(filename: str, is_own: Callable[[str], bool]) -> str | None:
@@ -262,26 +258,22 @@ def _sdist_version(filename: str, is_own: Callable[[str], bool]) -> str | None:
     return None
 
 
-def _file_order(file: _Packed) -> tuple[bool, str, str]:
-    return not file.filename.endswith(".whl"), file.filename, file.url
-
-
 def _pack_link(link: Link, base_url: str) -> _Packed:
-    url = link.url.partition("#")[0]
-    if not url.startswith(("https://", "http://")) or "@" in url:
-        url = _clean(urljoin(base_url, url))
-    if url.endswith("/" + link.filename):
-        url = url.removesuffix(link.filename)
-    yanked = link.yanked if isinstance(link.yanked, str) else ""
+    url, filename = link.url, link.filename
+    if "#" in url or "@" in url or not url.startswith(("https://", "http://")):
+        url = _clean(urljoin(base_url, url.partition("#")[0]))
+    if url.endswith("/" + filename):
+        url = url[: -len(filename)]
+    metadata = link.core_metadata
     return _Packed(
-        filename=link.filename,
-        url=url,
-        hashes=tuple(sorted((name.lower(), hex_.lower()) for name, hex_ in link.hashes.items())),
-        requires_python=link.requires_python or None,
-        yanked=yanked if link.yanked else None,
-        uploaded=_microseconds(link.upload_time),
-        size=link.size,
-        metadata=_metadata_mark(link),
+        filename,
+        url,
+        link.hashes,
+        link.requires_python,
+        link.yanked,
+        link.upload_time,
+        link.size,
+        link.dist_info_metadata if metadata is None else metadata,
     )
 
 
@@ -293,44 +285,39 @@ def _clean(url: str) -> str:
     return urlunsplit((parts.scheme, host, parts.path, parts.query, ""))
 
 
-def _metadata_mark(link: Link) -> str | None:
-    value = link.core_metadata if link.core_metadata is not None else link.dist_info_metadata
-    if value is None:
-        return None
+def _metadata_mark(value: bool | dict[str, str] | None) -> str | None:
     if isinstance(value, dict):
         return value.get("sha256", "yes").lower()
-    return "yes" if value else "no"
+    return None if value is None else "yes" if value else "no"
 
 
-def _microseconds(text: str | None) -> int | None:
-    """Microseconds since 1970 of an ISO 8601 time; None for one that cannot be read."""
+def _moment(text: str | None) -> datetime | None:
+    """The time of an ISO 8601 text, in UTC; None for one that cannot be read."""
     if not text:
         return None
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
         return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    seconds = int(moment.replace(microsecond=0).timestamp())
-    return seconds * 1_000_000 + moment.microsecond
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _unpack_file(item: _Packed, version: Version) -> File:
-    whole = item.url + item.filename if item.url.endswith("/") else item.url
-    uploaded = None
-    if item.uploaded is not None:
-        seconds, micro = divmod(item.uploaded, 1_000_000)
-        uploaded = datetime.fromtimestamp(seconds, UTC).replace(microsecond=micro)
+    hashes = item.hashes.items()
     return File(
         filename=item.filename,
-        url=whole,
+        url=item.url + item.filename if item.url.endswith("/") else item.url,
         kind=_kind(item.filename) or "sdist",
         version=version,
-        hashes=item.hashes,
-        requires_python=item.requires_python,
-        yanked=item.yanked is not None,
-        yanked_reason=item.yanked or "",
-        upload_time=uploaded,
+        hashes=tuple(sorted((name.lower(), digest.lower()) for name, digest in hashes)),
+        requires_python=item.requires_python or None,
+        yanked=bool(item.yanked),
+        yanked_reason=item.yanked if isinstance(item.yanked, str) else "",
+        upload_time=_moment(item.upload_time),
         size=item.size,
-        metadata=item.metadata,
+        metadata=_metadata_mark(item.metadata),
     )
+
+
+def _file_order(file: File) -> tuple[bool, str, str]:
+    return file.kind != "wheel", file.filename, file.url

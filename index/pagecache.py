@@ -8,7 +8,7 @@ conditionally (ETag, Last-Modified). Credentials never reach this layer.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from email.utils import formatdate
 from hashlib import sha256
 
@@ -33,7 +33,7 @@ _KEPT_HEADERS = ("etag", "last-modified")
 # Seconds; a page of this age counts as fresh for a run without network.
 _FOREVER = 100 * 365 * 86400
 
-Ask = Callable[[str, dict[str, str]], Answer]
+Ask = Callable[[str, Mapping[str, str]], Answer]
 Convert = Callable[[Answer], bytes]
 
 
@@ -51,22 +51,24 @@ class PageCache:
     """Answers requests for pages from the cache, asks the server when it must.
 
     store: the cache folder.
-    ask: fetches a URL with headers; raises what the caller of `get` is to see.
     freshness: seconds during which a page is not asked for again; None: for ever (offline).
     """
 
-    def __init__(self, store: Store, ask: Ask, freshness: int | None) -> None:
-        self._ask = ask
+    def __init__(self, store: Store, freshness: int | None) -> None:
         self._storage = _Storage(store, _FOREVER if freshness is None else freshness)
 
-    def get(self, url: str, accept: str, convert: Convert, *, refresh: bool = False) -> bytes | None:
+    def get(
+        self, url: str, accept: str, ask: Ask, convert: Convert, *, refresh: bool = False
+    ) -> bytes | None:
         """The converted body of a page; None when the server has none.
 
-        accept: the Accept header. convert: makes the bytes to keep from an answer with a body.
+        accept: the Accept header.
+        ask: fetches a URL with headers; what it raises the caller sees.
+        convert: makes the bytes to keep from an answer with a body.
         refresh: ask the server even when the page is fresh.
         """
         transport = CacheTransport(
-            _Converter(self._ask, convert),
+            _Converter(ask, convert),
             storage=self._storage,
             rfc=hishel.CacheOptions(shared=False),
         )

@@ -63,7 +63,8 @@ def _lines(plan: Plan) -> Iterator[str]:
 def _phase_lines(phase: Phase) -> Iterator[str]:
     yield f"  {phase.name}"
     for stage in phase.stages:
-        because = "".join(f"  ({_reason(reason)})" for reason in stage.reasons[:1])
+        told = sorted(stage.reasons, key=lambda reason: not reason.file)
+        because = "".join(f"  ({_reason(reason)})" for reason in told[:1])
         yield f"    {stage.id}: {stage.title}{because}"
         if not isinstance(stage.source, StageInput | PhaseInput):
             yield f"      from {_input(stage.source)}"

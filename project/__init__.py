@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .cogyaml import CogConfig
     from .project import Project, find_project_root, missing_config, read_project
-    from .requirements import Entry, Options, RequirementsFile
+    from .requirement_model import Entry, Options, RequirementsFile
 
 __all__ = [
     "CogConfig",
@@ -25,9 +25,9 @@ __all__ = [
 
 _MODULES = {
     "CogConfig": "cogyaml",
-    "Entry": "requirements",
-    "Options": "requirements",
-    "RequirementsFile": "requirements",
+    "Entry": "requirement_model",
+    "Options": "requirement_model",
+    "RequirementsFile": "requirement_model",
 }
 
 

@@ -97,7 +97,7 @@ AbsolutePath = Annotated[str, BeforeValidator(_absolute)]
 class SecretMount(Section):
     """A secret of the build that one command can read.
 
-    id: its name in `--secret id=…`. target: the file that it appears as. env: the variable instead.
+    id: its name in `--secret id=…`. target: the file it appears as. env: the variable instead.
     """
 
     type: Annotated[Literal["secret"], BeforeValidator(_mount_type)]

@@ -7,7 +7,6 @@ module) stays unknown and is no fault.
 from __future__ import annotations
 
 import ast
-import difflib
 import sys
 import warnings
 from collections.abc import Iterator
@@ -138,6 +137,8 @@ def _target(request: _Request, file: str, name: str, tree: ast.Module) -> Target
     names = dict(_bindings(tree.body))
     found = names.get(name)
     if found is None and "*" not in names:
+        import difflib
+
         near = difflib.get_close_matches(name, [key for key in names if key.isidentifier()], n=1)
         hint = f"did you mean '{near[0]}'?" if near else f"define {name} in {file}"
         message = f"{request.key} names '{name}', which {file} does not define"

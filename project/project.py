@@ -18,7 +18,7 @@ from .cogyaml_reader import ConfigReading, scan_config
 from .ignore import IgnorePatterns, read_ignore
 from .paths import LeavesProjectError, project_path
 from .redact import quote_text
-from .requirements import RequirementsFile, parse_packages, read_requirements
+from .requirement_model import RequirementsFile
 
 if TYPE_CHECKING:
     from .predictor import Target
@@ -199,6 +199,8 @@ class _Reader:
         self, reading: ConfigReading | None, pyproject: PyProject | None
     ) -> tuple[RequirementsFile, Literal["", "requirements", "packages", "pyproject"]]:
         """The one source of Python packages: cog.yaml's word first, then pyproject.toml."""
+        from .requirements import parse_packages, read_requirements
+
         try:
             if reading and (written := reading.texts.get("build.python_requirements")):
                 origin = nearest_origin(reading.origins, "build.python_requirements")
@@ -216,6 +218,8 @@ class _Reader:
         return RequirementsFile(), ""
 
     def _file(self, written: str, origin: Origin) -> RequirementsFile:
+        from .requirements import read_requirements
+
         shown = f'build.python_requirements is "{quote_text(written)}"'
         try:
             path = project_path(self._root, written.strip())

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 from packaging.markers import InvalidMarker, Marker
 from packaging.requirements import InvalidRequirement, Requirement
@@ -22,13 +22,15 @@ from packaging.utils import (
     parse_sdist_filename,
     parse_wheel_filename,
 )
+from packaging.version import InvalidVersion, Version
 
 from ..errors import Fault, UserError
 from ..origin import Origin
 from .paths import LeavesProjectError, project_path
 from .redact import Url, quote_text, variables
+from .requirement_model import Entry
 
-__all__ = ["ARCHIVES", "Entry", "Place", "parse_editable", "parse_entry"]
+__all__ = ["ARCHIVES", "Place", "parse_editable", "parse_entry"]
 
 ARCHIVES = (
     ".whl",
@@ -48,71 +50,6 @@ ARCHIVES = (
 
 _VERSION_CONTROL = ("bzr", "git", "hg", "svn")
 _WEB = ("http", "https", "ftp")
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One requirement as written, with nothing expanded and nothing resolved.
-
-    kind: `index` (found by name in an index), `url` (an archive), `vcs` (a repository),
-    `wheel`, `sdist` or `folder` (a path of the project).
-    name: PEP 503 normalised; empty where only a build could tell it.
-    extras: normalised, sorted. specifier, marker: in packaging's canonical form; may be empty.
-    version: that of a wheel or sdist by its file name, else empty.
-    url: for `url` and `vcs`. path: relative to the project, with `/`; `.` is the project itself.
-    fragment: what follows `#` in a path (`subdirectory=…`). hashes: `sha256:…`, as written.
-    settings: `--config-settings` of this requirement, `KEY=VALUE`.
-    """
-
-    origin: Origin
-    kind: Literal["index", "url", "vcs", "wheel", "sdist", "folder"] = "index"
-    name: str = ""
-    extras: tuple[str, ...] = ()
-    specifier: str = ""
-    marker: str = ""
-    version: str = ""
-    url: Url | None = None
-    path: str = ""
-    fragment: str = ""
-    editable: bool = False
-    hashes: tuple[str, ...] = ()
-    settings: tuple[str, ...] = ()
-
-    @property
-    def is_local(self) -> bool:
-        """Whether the requirement is a path of the project."""
-        return self.kind in ("wheel", "sdist", "folder")
-
-    def render(self) -> str:
-        """The requirement as a line for pip or uv that run in the project folder.
-
-        The line holds a URL's credentials where the user wrote them there: see `Url.is_secret`.
-        """
-        text = self._target()
-        if self.marker:
-            text += f" ; {self.marker}"
-        if self.editable:
-            text = f"-e {_quoted(text)}"
-        options = [f" --hash={value}" for value in self.hashes]
-        options += [f" --config-settings={_quoted(value)}" for value in self.settings]
-        return text + "".join(options)
-
-    def _target(self) -> str:
-        extras = f"[{','.join(self.extras)}]" if self.extras else ""
-        if self.kind == "index":
-            return f"{self.name}{extras}{self.specifier}"
-        fragment = f"#{self.fragment}" if self.fragment else ""
-        if self.url is not None:
-            in_url = f"egg={self.name}" in self.url.raw
-            return (
-                f"{self.name}{extras} @ {self.url.raw}"
-                if self.name
-                else self.url.raw + ("" if in_url else extras)
-            )
-        if fragment or self.name:
-            named = f"{self.name}{extras} @ " if self.name else ""
-            return f"{named}file:{quote(self.path)}{fragment}"
-        return f"{self.path if self.path == '.' else f'./{self.path}'}{extras}"
 
 
 @dataclass(frozen=True)
@@ -169,12 +106,6 @@ def parse_editable(text: str, origin: Origin, place: Place) -> Entry:
 
 def _shown(text: str) -> str:
     return f'"{quote_text(text)}"'
-
-
-def _quoted(text: str) -> str:
-    import shlex
-
-    return shlex.quote(text)
 
 
 # Classification, as pip does it
@@ -393,6 +324,9 @@ def _from_requirement(body: str, text: str, origin: Origin, place: Place) -> Ent
         return Entry(origin, "index", name, extras, str(requirement.specifier))
     if _is_url(requirement.url):
         entry = _from_url(requirement.url, origin, place)
+    elif _is_version(requirement.url):
+        hint = f'did you mean "{requirement.name}=={requirement.url}"?'
+        raise UserError(Fault(f"{_shown(text)} is not a requirement", origin, hint))
     else:
         entry = _from_path(requirement.url, origin, place)
     if entry.version and entry.is_local and entry.kind == "wheel":
@@ -401,6 +335,14 @@ def _from_requirement(body: str, text: str, origin: Origin, place: Place) -> Ent
             message = f'{_shown(text)} asks for "{name}", but the wheel holds "{own}"'
             raise UserError(Fault(message, origin, f'write "{own} @ …"'))
     return replace(entry, name=name, extras=extras or entry.extras)
+
+
+def _is_version(text: str) -> bool:
+    try:
+        Version(text)
+    except InvalidVersion:
+        return False
+    return True
 
 
 def _invalid(body: str, text: str, error: Exception, origin: Origin) -> Fault:
@@ -424,9 +366,8 @@ def _suggestion(body: str) -> str:
         lambda s: s.replace("=>", ">=").replace("=<", "<=").replace("=~", "~=").replace("=!", "!="),
         lambda s: "==".join(s.split()) if len(s.split()) == 2 else s,
         lambda s: s.replace(":", "=="),
-        lambda s: s.replace("@", "=="),
         lambda s: s.replace(".*", ""),
-        lambda s: s.rstrip(",;").strip("\"'"),
+        lambda s: s.strip("\"'"),
     )
     for slip in slips:
         candidate = slip(body).strip()

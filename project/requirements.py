@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,8 +18,9 @@ from ..errors import Fault, UserError
 from ..origin import Origin
 from .paths import LeavesProjectError, project_path
 from .redact import Url, printable_faults, quote_text, variables
-from .requirement_entry import Entry, Place, parse_editable, parse_entry
+from .requirement_entry import Place, parse_editable, parse_entry
 from .requirement_lines import Line, decode, logical_lines, parse_line
+from .requirement_model import Entry, FindLinks, IndexUrl, Options, RequirementsFile
 
 __all__ = [
     "Entry",
@@ -33,61 +34,6 @@ __all__ = [
 
 _HASH_DIGITS = {"sha256": 64, "sha384": 96, "sha512": 128}
 """Digits of the hash algorithms that pip accepts."""
-
-
-@dataclass(frozen=True)
-class IndexUrl:
-    """The URL of a package index and the line that names it."""
-
-    url: Url
-    origin: Origin
-
-
-@dataclass(frozen=True)
-class FindLinks:
-    """A page or folder with archives: `url`, or `path` relative to the project."""
-
-    origin: Origin
-    url: Url | None = None
-    path: str = ""
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the files say about finding packages; it holds for all their entries.
-
-    no_binary, only_binary: normalised names, or `:all:`; sorted.
-    all_releases, only_final: names whose pre-releases are admitted or refused, or `:all:`.
-    """
-
-    index_url: IndexUrl | None = None
-    extra_index_urls: tuple[IndexUrl, ...] = ()
-    no_index: bool = False
-    find_links: tuple[FindLinks, ...] = ()
-    no_binary: tuple[str, ...] = ()
-    only_binary: tuple[str, ...] = ()
-    all_releases: tuple[str, ...] = ()
-    only_final: tuple[str, ...] = ()
-    prefer_binary: bool = False
-    pre: bool = False
-    require_hashes: bool = False
-    trusted_hosts: tuple[str, ...] = ()
-    use_features: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class RequirementsFile:
-    """A requirements file with all that it includes.
-
-    entries, constraints: in the order in which pip reads them. files: paths relative to the
-    project, the file itself first. warnings: what pip would pass over in silence.
-    """
-
-    entries: tuple[Entry, ...] = ()
-    constraints: tuple[Entry, ...] = ()
-    options: Options = field(default_factory=Options)
-    files: tuple[str, ...] = ()
-    warnings: tuple[Fault, ...] = ()
 
 
 def read_requirements(root: Path, path: str, asked_by: Origin | None = None) -> RequirementsFile:
@@ -266,9 +212,7 @@ class _Reader:
             self._fault(message, origin, f"the algorithms are {known}")
         elif len(digits) != _HASH_DIGITS[algorithm] or not _HEX.issuperset(digits):
             wanted = _HASH_DIGITS[algorithm]
-            message = (
-                f"a {algorithm} hash has {wanted} hexadecimal digits; this is {_shown(digits)}"
-            )
+            message = f"a {algorithm} hash has {wanted} hexadecimal digits, unlike {_shown(digits)}"
             self._fault(message, origin, "copy the hash again")
 
     def _check_hashes(self) -> None:

@@ -1,53 +1,29 @@
-"""From a universe and requirements to clauses: the order encoding.
+"""From a universe and requirements to clauses: the order encoding, grown as it is needed.
 
 The candidates of a package are sorted; variable `at_least(package, i)` means "a candidate at
-position i or above is chosen", so a range costs two literals however long it is, at most one
-candidate is chosen by construction, and the clauses grow linearly with the rows of the tables.
-Only packages that the requirements can reach are encoded; every other one is absent.
+position i or above is chosen", so a range costs two literals however long it is, and at most one
+candidate is chosen by construction. A package and a candidate's relations are encoded when a
+solution first uses them (`ensure`): what no solution comes near costs nothing, however long the
+tables are. What is encoded is always implied by the whole, so "no solution" is final at any time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from .requirement import Requirement
-from .selection import Interval, Selector, intervals_of
+from .selection import Interval, Selector
 from .universe import Fact, Package, Relation, Term, Universe
 
-__all__ = ["Encoding", "reachable"]
+__all__ = ["Encoding"]
 
 Clause = list[int]
-
-
-def reachable(universe: Universe, roots: Iterable[str]) -> tuple[str, ...]:
-    """The packages that may come in when `roots` do, sorted.
-
-    The others can stay absent whatever is chosen, because nothing needs them.
-    """
-    found: set[str] = set()
-    seen: set[int] = set()
-    queue = sorted({name for name in roots if name in universe})
-    while queue:
-        name = queue.pop()
-        if name in found:
-            continue
-        found.add(name)
-        for candidate in universe[name].candidates:
-            for relation in candidate.relations:
-                if id(relation) in seen:
-                    continue
-                seen.add(id(relation))
-                queue += [
-                    term.package
-                    for term in relation.any_of
-                    if not term.absent_ok and term.package in universe
-                ]
-    return tuple(sorted(found))
 
 
 class Encoding:
     """Clauses over integer literals, handed to `emit` as they come up.
 
+    phases: takes the literals that a solver had better try first, when there are new ones.
     with_facts: give each fact a selector literal, so that an unsat core can name table rows.
     """
 
@@ -56,6 +32,7 @@ class Encoding:
         universe: Universe,
         requirements: Sequence[Requirement],
         emit: Callable[[Clause], object],
+        phases: Callable[[Clause], object],
         *,
         with_facts: bool,
     ) -> None:
@@ -64,16 +41,16 @@ class Encoding:
         self.facts: dict[Fact, int] = {}
         self.selectors: list[int] = []
         self._emit = emit
+        self._phases = phases
         self._with_facts = with_facts
         self._selector = Selector()
         self._first: dict[str, int] = {}
+        self._presence: dict[str, int] = {}
         self._literals: dict[tuple[str, tuple[Interval, ...], bool], int] = {}
+        self._consequents: dict[tuple[Term, ...], list[Clause]] = {}
+        self._ensured: dict[str, set[int]] = {}
+        self._batch: dict[str, int] = {}
         self._count = 0
-        roots = [requirement.package for requirement in requirements]
-        for name in reachable(universe, roots):
-            self._add_package(universe[name])
-        for package in self.packages.values():
-            self._add_relations(package)
         for requirement in requirements:
             self._add_requirement(requirement)
 
@@ -86,14 +63,24 @@ class Encoding:
         """The literal "a candidate at this position or above is chosen"; not past the last one."""
         return self._first[package.name] + position
 
-    def presence(self, package: Package) -> int:
-        """The literal "some candidate of the package is chosen"."""
-        return self._first[package.name]
+    def presence(self, name: str) -> int:
+        """A literal that is true when some candidate of the package is chosen.
 
-    def admitted(self, term: Term) -> tuple[Interval, ...]:
-        """The positions that a term admits; none for a package that is out of reach."""
-        package = self.packages.get(term.package)
-        return () if package is None else self._selector.term(package, term)
+        It exists for every package, encoded or not.
+        """
+        if name in self._first:
+            return self._first[name]
+        if name not in self._presence:
+            self._presence[name] = self.new()
+        return self._presence[name]
+
+    def package(self, name: str) -> Package:
+        """A package of the universe, encoded from now on."""
+        package = self.packages.get(name)
+        if package is None:
+            package = self.packages[name] = self.universe[name]
+            self._add_package(package)
+        return package
 
     def positions(self, package: Package, specifier: str) -> tuple[Interval, ...]:
         """The positions that a requirement's specifier admits."""
@@ -107,10 +94,92 @@ class Encoding:
             known = self._literals[key] = self._define(package, intervals, absent_ok)
         return known
 
+    def ensure(self, package: Package, position: int) -> bool:
+        """Encode what a candidate obliges; whether there was anything new.
+
+        Where one candidate fails its neighbours often follow: each time that a package comes up
+        again, twice as many older candidates are encoded along, so it comes up a few times only.
+        """
+        done = self._ensured[package.name]
+        if position in done:
+            return False
+        batch = self._batch[package.name]
+        self._batch[package.name] = 2 * batch
+        fresh = False
+        for each in range(position, max(-1, position - batch), -1):
+            if each not in done:
+                done.add(each)
+                for relation in package.candidates[each].relations:
+                    fresh = True
+                    self._add_relation(package, each, relation)
+        return fresh
+
+    def _add_package(self, package: Package) -> None:
+        first, count = self._count + 1, len(package.candidates)
+        self._first[package.name] = first
+        self._ensured[package.name], self._batch[package.name] = set(), 1
+        self._count += count
+        for variable in range(first, first + count - 1):
+            self._emit([-(variable + 1), variable])
+        if package.name in self._presence:
+            self._emit([-first, self._presence[package.name]])
+        # Absent and else the newest: what most policies ask for, so that first guesses are good.
+        self._phases([-first, *range(first + 1, first + count)])
+
+    def _add_requirement(self, requirement: Requirement) -> None:
+        package = self.package(requirement.package)
+        selector = self.new()
+        self.selectors.append(selector)
+        intervals = self.positions(package, requirement.specifier)
+        if intervals:
+            self._emit([-selector, self.within(package, intervals, absent_ok=False)])
+        else:
+            self._emit([-selector])
+
+    def _add_relation(self, package: Package, position: int, relation: Relation) -> None:
+        consequents = self._consequents.get(relation.any_of)
+        if consequents is None:
+            consequents = self._consequents[relation.any_of] = self._translate(relation.any_of)
+        if not consequents:
+            return
+        chosen = [-self.at_least(package, position)]
+        if position + 1 < len(package.candidates):
+            chosen.append(self.at_least(package, position + 1))
+        if self._with_facts:
+            chosen.append(-self._fact(relation.fact))
+        for consequent in consequents:
+            self._emit(chosen + consequent)
+
+    def _translate(self, terms: tuple[Term, ...]) -> list[Clause]:
+        """Clauses whose conjunction says that one of the terms holds; none when it always does."""
+        alternatives: list[list[Clause]] = []
+        for term in terms:
+            clauses = self._term(term)
+            if clauses is None:
+                continue
+            if not clauses:
+                return []
+            alternatives.append(clauses)
+        if len(alternatives) == 1:
+            return alternatives[0]
+        return [[self._all(clauses) for clauses in alternatives]]
+
+    def _term(self, term: Term) -> list[Clause] | None:
+        """Clauses that hold exactly when the term does; None when it never does."""
+        if term.package not in self.universe:
+            return [] if term.absent_ok else None
+        package = self.package(term.package)
+        intervals = self._selector.term(package, term)
+        if len(intervals) == 1:
+            return self._inside(package, intervals[0], term.absent_ok)
+        if intervals or term.absent_ok:
+            return [[self.within(package, intervals, absent_ok=term.absent_ok)]]
+        return None
+
     def _define(self, package: Package, intervals: tuple[Interval, ...], absent_ok: bool) -> int:
         last = len(package.candidates) - 1
         if absent_ok and not intervals:
-            return -self.presence(package)
+            return -self.presence(package.name)
         if absent_ok and len(intervals) == 1 and intervals[0][0] == 0 and intervals[0][1] < last:
             return -self.at_least(package, intervals[0][1] + 1)
         if len(intervals) == 1 and not absent_ok and intervals[0][1] == last:
@@ -121,7 +190,7 @@ class Encoding:
                 self._emit([-literal, *clause])
             return literal
         parts = [self.within(package, (interval,), absent_ok=False) for interval in intervals]
-        absent = [-self.presence(package)] if absent_ok else []
+        absent = [-self.presence(package.name)] if absent_ok else []
         self._emit([-literal, *absent, *parts])
         return literal
 
@@ -130,60 +199,11 @@ class Encoding:
         low, high = interval
         clauses = []
         if low > 0 or not absent_ok:
-            absent = [-self.presence(package)] if absent_ok else []
+            absent = [-self.presence(package.name)] if absent_ok else []
             clauses.append([*absent, self.at_least(package, low)])
         if high + 1 < len(package.candidates):
             clauses.append([-self.at_least(package, high + 1)])
         return clauses
-
-    def _add_package(self, package: Package) -> None:
-        self.packages[package.name] = package
-        first = self._count + 1
-        self._first[package.name] = first
-        self._count += len(package.candidates)
-        for variable in range(first, self._count):
-            self._emit([-(variable + 1), variable])
-
-    def _add_relations(self, package: Package) -> None:
-        """Candidates side by side that share a relation share its clauses."""
-        holders: dict[int, tuple[Relation, list[int]]] = {}
-        for position, candidate in enumerate(package.candidates):
-            for relation in candidate.relations:
-                holders.setdefault(id(relation), (relation, []))[1].append(position)
-        for relation, positions in holders.values():
-            consequents = self._consequents(relation)
-            if not consequents:
-                continue
-            guard = [-self._fact(relation.fact)] if self._with_facts else []
-            for low, high in intervals_of(positions):
-                chosen = [-self.at_least(package, low), *guard]
-                if high + 1 < len(package.candidates):
-                    chosen.append(self.at_least(package, high + 1))
-                for consequent in consequents:
-                    self._emit(chosen + consequent)
-
-    def _consequents(self, relation: Relation) -> list[Clause]:
-        """Clauses whose conjunction says that one of the terms holds; none when it always does."""
-        alternatives: list[list[Clause]] = []
-        for term in relation.any_of:
-            package = self.packages.get(term.package)
-            if package is None:
-                if term.absent_ok:
-                    return []
-                continue
-            intervals = self.admitted(term)
-            if len(intervals) == 1:
-                clauses = self._inside(package, intervals[0], term.absent_ok)
-            elif intervals or term.absent_ok:
-                clauses = [[self.within(package, intervals, absent_ok=term.absent_ok)]]
-            else:
-                continue
-            if not clauses:
-                return []
-            alternatives.append(clauses)
-        if len(alternatives) == 1:
-            return alternatives[0]
-        return [[self._all(clauses) for clauses in alternatives]]
 
     def _all(self, clauses: list[Clause]) -> int:
         """A literal that, when true, forces all the clauses."""
@@ -198,13 +218,3 @@ class Encoding:
         if fact not in self.facts:
             self.facts[fact] = self.new()
         return self.facts[fact]
-
-    def _add_requirement(self, requirement: Requirement) -> None:
-        package = self.packages[requirement.package]
-        selector = self.new()
-        self.selectors.append(selector)
-        intervals = self.positions(package, requirement.specifier)
-        if intervals:
-            self._emit([-selector, self.within(package, intervals, absent_ok=False)])
-        else:
-            self._emit([-selector])

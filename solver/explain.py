@@ -16,7 +16,7 @@ from .sat import Engine
 from .selection import intersect
 from .universe import Fact, Package, Universe
 
-__all__ = ["MAX_CLASHES", "clashes", "minimal", "minimal_core"]
+__all__ = ["MAX_CLASHES", "clashes", "facts_against", "minimal", "minimal_core"]
 
 # A project with more clashes than this is told about the first ones; mending those shows the rest.
 MAX_CLASHES = 12
@@ -45,12 +45,19 @@ def minimal(
 
 
 def minimal_core(
-    engine: Engine, members: Sequence[int], fixed: Sequence[int] = ()
+    ask: Callable[[Sequence[int]], bool],
+    engine: Engine,
+    members: Sequence[int],
+    fixed: Sequence[int] = (),
 ) -> tuple[int, ...]:
-    """`minimal` over an engine; `fixed` literals always hold and are not part of the answer."""
+    """`minimal` over an engine; empty when there is a solution.
+
+    ask: `engine.solve` when all facts hold besides, `engine.check` when only the given ones do.
+    fixed: literals that always hold and are not part of the answer.
+    """
 
     def refuted(literals: Sequence[int]) -> frozenset[int] | None:
-        return None if engine.solve([*fixed, *literals]) else engine.core()
+        return None if ask([*fixed, *literals]) else engine.core()
 
     core = refuted(members)
     if core is None:
@@ -65,17 +72,23 @@ def clashes(universe: Universe, requirements: Iterable[Requirement]) -> tuple[Cl
     """
     ordered = sorted(set(requirements), key=_keep_first)
     with Engine(universe, ordered, explain=True) as engine:
-        facts = dict(sorted(engine.facts.items()))
-        sets = _minimal_sets(engine, tuple(facts.values()))
         by_literal = dict(zip(engine.selectors, ordered, strict=True))
         found = []
-        for literals in map(sorted, sets):
-            kept = minimal_core(engine, tuple(facts.values()), fixed=literals)
-            names = [fact for fact, literal in facts.items() if literal in set(kept)]
-            members = sorted(by_literal[literal] for literal in literals)
-            notes = _notes(engine, members)
-            found.append(Clash(tuple(members), tuple(names), notes=notes))
+        for literals in map(sorted, _minimal_sets(engine)):
+            members = tuple(sorted(by_literal[literal] for literal in literals))
+            facts = facts_against(engine, literals)
+            found.append(Clash(members, facts, notes=_notes(engine, members)))
     return tuple(sorted(found))
+
+
+def facts_against(engine: Engine, literals: Sequence[int]) -> tuple[Fact, ...]:
+    """A minimal set of facts with which the literals have no solution, sorted.
+
+    The literals were refuted before: the facts that came up then suffice.
+    """
+    facts = dict(sorted(engine.facts.items()))
+    kept = set(minimal_core(engine.check, engine, tuple(facts.values()), fixed=literals))
+    return tuple(fact for fact, literal in facts.items() if literal in kept)
 
 
 def _keep_first(requirement: Requirement) -> tuple[bool, Requirement]:
@@ -83,7 +96,7 @@ def _keep_first(requirement: Requirement) -> tuple[bool, Requirement]:
     return bool(requirement.origin.file), requirement
 
 
-def _minimal_sets(engine: Engine, facts: tuple[int, ...]) -> list[frozenset[int]]:
+def _minimal_sets(engine: Engine) -> list[frozenset[int]]:
     """Minimal sets of requirement literals without a solution.
 
     Takes one, then looks for others with each of its members away in turn: what is left over when
@@ -100,7 +113,7 @@ def _minimal_sets(engine: Engine, facts: tuple[int, ...]) -> list[frozenset[int]
         known = next((one for one in found if not one & relaxed), None)
         if known is None:
             active = [literal for literal in engine.selectors if literal not in relaxed]
-            known = frozenset(minimal_core(engine, active, fixed=facts))
+            known = frozenset(minimal_core(engine.solve, engine, active))
             if not known:
                 continue
             found.append(known)
@@ -136,14 +149,3 @@ def _near(package: Package, requirement: Requirement) -> str:
     nearest = (next((one.name for one in found if one.above == up), "") for up in (False, True))
     names = [name for name in nearest if name]
     return f"; {' and '.join(names)} {'are' if len(names) > 1 else 'is'}" if names else ""
-
-
-def named(
-    engine: Engine, literals: Iterable[int]
-) -> tuple[tuple[Requirement, ...], tuple[Fact, ...]]:
-    """The requirements and the facts that these literals stand for, each sorted."""
-    wanted = set(literals)
-    pairs = zip(engine.selectors, engine.requirements, strict=True)
-    requirements = tuple(sorted(one for literal, one in pairs if literal in wanted))
-    facts = tuple(sorted(fact for fact, literal in engine.facts.items() if literal in wanted))
-    return requirements, facts

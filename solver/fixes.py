@@ -135,10 +135,10 @@ class _Search:
         self, unit: Unit, rest: Sequence[int], directions: tuple[bool, ...]
     ) -> tuple[int, Change, int] | None:
         """Distance, edit and literal of the nearest version that has a solution."""
-        if not unit.movable:
-            return None
         requirement: Requirement = unit.first
         package = self.engine.encoding.packages[requirement.package]
+        if not unit.movable or package.opaque:
+            return None
         admitted = self.engine.encoding.positions(package, requirement.specifier)
         targets = [
             target
@@ -148,9 +148,9 @@ class _Search:
         if not targets:
             return None
         groups = [target.positions for target in targets]
-        best = self.engine.best(package, groups, rest, absent_ok=False)
+        best = self.engine.nearest(package, groups, rest)
         if best is None:
             return None
-        target = targets[best[0]]
+        target = targets[best]
         literal = self.engine.among(package, target.positions)
         return target.distance, move(requirement, target), literal

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import cache
 
-from packaging.requirements import Requirement as Dependency
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
@@ -316,6 +315,9 @@ def _plugin_cuda(matrix: Matrix, row: JaxPlugin, key: str) -> Iterator[Relation]
 
 def pinned(matrix: Matrix, rows: Iterable[Pin]) -> Iterator[Candidate]:
     """Releases of a library that pins frameworks."""
+    # Few projects have such a library, and the parser takes its time to load.
+    from packaging.requirements import Requirement as Dependency
+
     for row in rows:
         key = f"{row.package} {row.version}"
         relations = list(matrix.python(row, key, row.python))

@@ -11,11 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from packaging.version import Version
-
 from .universe import Candidate, Package, Universe
 
-__all__ = ["POLICIES", "Policy", "Preference", "Step", "complete", "ranking"]
+__all__ = ["COMPROMISES", "POLICIES", "Policy", "Preference", "Step", "complete", "ranking"]
 
 Preference = Literal["newest", "newest-release", "oldest", "oldest-release", "smallest", "absent"]
 """newest, oldest: by version (or by `order` of an opaque label).
@@ -57,25 +55,26 @@ def ranking(package: Package, prefer: Preference) -> tuple[tuple[int, ...], ...]
 
     A pre-release is worse than every final release (PEP 440: taken only when nothing else will do).
     """
+    candidates = package.candidates
     if prefer == "absent":
-        return (tuple(range(len(package.candidates))),)
+        return (tuple(range(len(candidates))),)
     key = _KEYS[prefer]
-    keys: list[Any] = [key(candidate) for candidate in package.candidates]
-    newest_first = prefer.startswith("newest")
+    keys: list[Any] = [key(candidate) for candidate in candidates]
+    order = list(range(len(keys)))
     if prefer == "smallest":
-        order = sorted(range(len(keys)), key=lambda i: (keys[i], -i))
-    elif newest_first:
-        order = list(range(len(keys) - 1, -1, -1))
-    else:
-        order = list(range(len(keys)))
-    order.sort(key=lambda i: _is_prerelease(package.candidates[i]))
+        order.sort(key=lambda i: (keys[i], -i))
+    elif prefer.startswith("newest"):
+        order.reverse()
+    early = [i for i in order if _is_prerelease(candidates[i])]
+    if early:
+        order = [*(i for i in order if not _is_prerelease(candidates[i])), *early]
     groups: list[list[int]] = []
     for position in order:
         if groups and keys[groups[-1][0]] == keys[position]:
             groups[-1].append(position)
         else:
             groups.append([position])
-    return tuple(tuple(sorted(group)) for group in groups)
+    return tuple(tuple(group) for group in groups)
 
 
 def _is_prerelease(candidate: Candidate) -> bool:
@@ -86,10 +85,8 @@ def _label(candidate: Candidate) -> str:
     return candidate.label
 
 
-def _release(candidate: Candidate) -> str | Version:
-    if candidate.version is None:
-        return candidate.label
-    return Version(candidate.version.public) if candidate.version.local else candidate.version
+def _release(candidate: Candidate) -> str:
+    return candidate.version.public if candidate.version else candidate.label
 
 
 def _size(candidate: Candidate) -> tuple[bool, int]:
@@ -105,20 +102,18 @@ _KEYS: Mapping[str, Callable[[Candidate], Any]] = {
 }
 
 
-# Ways out that the matrix offers where something is unwanted but works; see `matrix`.
+FRAMEWORKS = ("torch", "tensorflow", "jax")
+COMPANIONS = ("torchvision", "torchaudio", "jaxlib", "triton")
+
 COMPROMISES = (
     "cuda-build-without-gpu",
     "system-cuda-mismatch",
     "cuda-mismatch",
     "cudnn-mismatch",
 )
-FRAMEWORKS = ("torch", "tensorflow", "jax")
-COMPANIONS = ("torchvision", "torchaudio", "jaxlib", "triton")
+"""What works though nobody wants it (see `matrix`), the worst first: only if nothing else does."""
 
-# What works though nobody wants it (see `matrix`): only when there is no other way.
-_COMPROMISES = tuple(
-    Step(name, "absent") for name in ("cuda-build-without-gpu", "cuda-mismatch", "cudnn-mismatch")
-)
+_COMPROMISES = tuple(Step(name, "absent") for name in COMPROMISES)
 
 # How a GPU is used: at all, and by libraries from packages before those of the image.
 _MODES = tuple(Step(name, "newest") for name in ("accelerator", "tensorflow-cuda", "jax-cuda"))

@@ -25,8 +25,8 @@ __all__ = ["Decision", "Engine", "Optimum"]
 class Decision:
     """What one step of the policy settled.
 
-    literal: holds exactly in the solutions that do as well as the best one; None when the step
-        left nothing out.
+    literal: when true, forces a solution to do as well as the best one in this step; None when
+        the step left nothing out.
     """
 
     step: Step
@@ -46,8 +46,8 @@ class Engine:
 
     The requirements are assumptions, so any subset of them can be asked for. With `explain` the
     facts are assumptions as well.
-    python-sat's C extension is used as it is: `pysat.solvers`, its Python face, takes four times
-    as long to import as all of this needs to solve.
+    python-sat's C extension is used as it is: `pysat.solvers`, its Python face, takes longer to
+    import than all of this takes to solve.
     """
 
     def __init__(
@@ -55,7 +55,10 @@ class Engine:
     ) -> None:
         self._handle = pysolvers.minisat22_new()
         self.requirements = tuple(requirements)
-        self.encoding = Encoding(universe, self.requirements, self._emit, with_facts=explain)
+        self.encoding = Encoding(
+            universe, self.requirements, self._emit, self._phases, with_facts=explain
+        )
+        self._found: dict[str, int] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -80,6 +83,9 @@ class Engine:
     def _emit(self, clause: list[int]) -> None:
         pysolvers.minisat22_add_cl(self._handle, clause)
 
+    def _phases(self, literals: list[int]) -> None:
+        pysolvers.minisat22_setphases(self._handle, literals)
+
     @property
     def selectors(self) -> tuple[int, ...]:
         """The literal of each requirement, in the order of `requirements`."""
@@ -87,35 +93,48 @@ class Engine:
 
     @property
     def facts(self) -> Mapping[Fact, int]:
-        """The literal of each fact; empty without `explain`."""
+        """The literals of the facts that came up so far; empty without `explain`."""
         return self.encoding.facts
 
     def solve(self, assumptions: Sequence[int]) -> bool:
-        """Whether a solution exists in which all the assumptions hold."""
+        """Whether a solution exists in which the assumptions and all facts hold.
+
+        Candidates are encoded as they are chosen, until a solution uses none that is not.
+        """
+        while self.check([*assumptions, *self.encoding.facts.values()]):
+            found = self._positions()
+            packages = self.encoding.packages
+            fresh = [self.encoding.ensure(packages[name], found[name]) for name in found]
+            if not any(fresh):
+                self._found = found
+                return True
+        return False
+
+    def check(self, assumptions: Sequence[int]) -> bool:
+        """Whether a solution exists in which the assumptions and no other facts hold.
+
+        Meant for facts that came up already: what was not encoded yet is not taken into account.
+        """
         return bool(pysolvers.minisat22_solve(self._handle, list(assumptions), 0))
 
     def core(self) -> frozenset[int]:
-        """After `solve` said no: assumptions that cannot hold together, not yet minimal."""
+        """After a no: assumptions (and facts) that cannot hold together, not yet minimal."""
         return frozenset(pysolvers.minisat22_core(self._handle) or ())
 
     def chosen(self) -> dict[str, Candidate]:
-        """After `solve` said yes: the candidate of each package that is present."""
-        model = self._model()
-        found = {}
-        for name, package in self.encoding.packages.items():
-            position = self._position(package, model)
-            if position >= 0:
-                found[name] = package.candidates[position]
-        return found
+        """The candidate of each package that is present, in the last solution that `solve` had."""
+        packages = self.encoding.packages
+        return {name: packages[name].candidates[found] for name, found in self._found.items()}
 
-    def _model(self) -> Sequence[int]:
-        model: list[int] | None = pysolvers.minisat22_model(self._handle)
-        return model or []
+    def _positions(self) -> dict[str, int]:
+        """The positions chosen in the model, of the packages that are present."""
+        model: Sequence[int] = pysolvers.minisat22_model(self._handle) or ()
+        pairs = ((name, self._position(one, model)) for name, one in self.encoding.packages.items())
+        return {name: position for name, position in pairs if position >= 0}
 
-    def _position(self, package: Package, model: Sequence[int] | None = None) -> int:
+    def _position(self, package: Package, model: Sequence[int]) -> int:
         """The position chosen in the model, -1 for absent: order variables are true up to it."""
-        model = self._model() if model is None else model
-        first = self.encoding.presence(package)
+        first = self.encoding.at_least(package, 0)
         low, high = 0, min(len(package.candidates), max(0, len(model) - first + 1))
         while low < high:
             middle = (low + high) // 2
@@ -129,58 +148,68 @@ class Engine:
         """A literal that forces the choice to one of the positions."""
         return self.encoding.within(package, intervals_of(positions), absent_ok=absent_ok)
 
-    def best(
+    def nearest(
+        self, package: Package, groups: Sequence[Sequence[int]], assumptions: Sequence[int]
+    ) -> int | None:
+        """The least k such that a solution picks from `groups[k]`; None when there is no such k."""
+        everything = self.among(package, (position for group in groups for position in group))
+        if not self.solve([*assumptions, everything]):
+            return None
+        return self._best(package, groups, assumptions, absent_ok=False)[0]
+
+    def optimum(self, policy: Policy) -> Optimum | None:
+        """The best solution that satisfies all requirements; None when there is none."""
+        assumptions = list(self.selectors)
+        if not self.solve(assumptions):
+            return None
+        decisions = []
+        for step in complete(policy, self.encoding.universe).steps:
+            name = step.package
+            if name not in self.encoding.universe:
+                continue
+            literal: int | None
+            if name in self._found:
+                package = self.encoding.packages[name]
+                groups = ranking(package, step.prefer)
+                literal = self._best(package, groups, assumptions, absent_ok=True)[1]
+            else:
+                # No candidate is better than none, and the last solution does without.
+                literal = -self.encoding.presence(name)
+            decisions.append(Decision(step, literal))
+            if literal is not None:
+                assumptions.append(literal)
+        return Optimum(self.chosen(), tuple(decisions))
+
+    def _best(
         self,
         package: Package,
         groups: Sequence[Sequence[int]],
         assumptions: Sequence[int],
         *,
         absent_ok: bool,
-    ) -> tuple[int, int | None] | None:
-        """The least k such that a solution picks from `groups[:k + 1]`.
+    ) -> tuple[int, int | None]:
+        """The least k such that a solution picks from `groups[:k + 1]`, by bisection.
 
+        The last solution picks from the groups; afterwards the last solution is one of the best.
         absent_ok: absence counts as better than all groups (then k may be -1).
-        Returns k and the literal that keeps solutions that good (None when nothing is left out),
-        or None when the groups hold no solution.
+        Returns k and the literal that keeps solutions that good, None when it leaves nothing out.
         """
         ranks = {position: k for k, group in enumerate(groups) for position in group}
-        full = len(ranks) == len(package.candidates) and absent_ok
 
         def literal(k: int) -> int:
             members = (position for group in groups[: k + 1] for position in group)
             return self.among(package, members, absent_ok=absent_ok)
 
-        low, worst = (-1 if absent_ok else 0), len(groups) - 1
-        if not self.solve(assumptions if full else [*assumptions, literal(worst)]):
-            return None
-        high = ranks.get(self._position(package), -1)
+        def rank() -> int:
+            return ranks[self._found[package.name]] if package.name in self._found else -1
+
+        low, high = (-1 if absent_ok else 0), rank()
         probe = low  # the best one is possible more often than not
         while low < high:
             if self.solve([*assumptions, literal(probe)]):
-                high = ranks.get(self._position(package), -1)
+                high = rank()
             else:
                 low = probe + 1
             probe = (low + high) // 2
-        return high, None if full and high == worst else literal(high)
-
-    def optimum(self, policy: Policy, extra: Sequence[int] = ()) -> Optimum | None:
-        """The best solution that satisfies all requirements; None when there is none.
-
-        extra: further literals that must hold.
-        """
-        assumptions = [*self.selectors, *self.facts.values(), *extra]
-        if not self.solve(assumptions):
-            return None
-        decisions = []
-        for step in complete(policy, self.encoding.universe).steps:
-            package = self.encoding.packages.get(step.package)
-            if package is None:
-                continue
-            groups = ranking(package, step.prefer)
-            found = self.best(package, groups, assumptions, absent_ok=True)
-            assert found is not None  # noqa: S101  # the assumptions had a solution before the step
-            decisions.append(Decision(step, found[1]))
-            if found[1] is not None:
-                assumptions.append(found[1])
-        self.solve(assumptions)
-        return Optimum(self.chosen(), tuple(decisions))
+        full = absent_ok and high == len(groups) - 1
+        return high, None if full else literal(high)

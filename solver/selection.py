@@ -11,8 +11,8 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from itertools import pairwise
 
-from packaging.specifiers import Specifier, SpecifierSet
-from packaging.version import InvalidVersion, Version
+from packaging.specifiers import Specifier
+from packaging.version import Version
 
 from .universe import Package, Term
 
@@ -88,30 +88,34 @@ class Selector:
 
         Raises packaging.specifiers.InvalidSpecifier when a package with versions gets no PEP 440.
         """
-        everything: tuple[Interval, ...] = complement((), len(package.candidates))
         if not specifier:
-            return everything
+            return ((0, len(package.candidates) - 1),)
         key = (package.name, specifier)
-        if key not in self._clauses:
-            split = _opaque_clauses if package.opaque else self._version_clauses
-            found = everything
-            for clause in split(package, specifier):
-                found = intersect(found, clause)
+        found = self._clauses.get(key)
+        if found is None:
+            found = ((0, len(package.candidates) - 1),)
+            for clause in specifier.split(","):
+                found = intersect(found, self._clause(package, clause.strip()))
             self._clauses[key] = found
-        return self._clauses[key]
+        return found
 
-    def _version_clauses(self, package: Package, specifier: str) -> list[tuple[Interval, ...]]:
+    def _clause(self, package: Package, clause: str) -> tuple[Interval, ...]:
+        key = (package.name, clause)
+        found = self._clauses.get(key)
+        if found is None:
+            if package.opaque:
+                found = _opaque_clause(package, clause)
+            else:
+                found = _clause(self._sorted_versions(package), Specifier(clause))
+            self._clauses[key] = found
+        return found
+
+    def _sorted_versions(self, package: Package) -> list[Version]:
         versions = self._versions.get(package.name)
         if versions is None:
-            versions = [c.version for c in package.candidates if c.version is not None]
+            versions = [one.version for one in package.candidates if one.version is not None]
             self._versions[package.name] = versions
-        clauses = []
-        for clause in SpecifierSet(specifier):
-            key = (package.name, str(clause))
-            if key not in self._clauses:
-                self._clauses[key] = _clause(versions, clause)
-            clauses.append(self._clauses[key])
-        return clauses
+        return versions
 
     def _by_variant(self, package: Package) -> dict[str, list[int]]:
         if package.name not in self._variants:
@@ -128,29 +132,48 @@ def _clause(versions: list[Version], clause: Specifier) -> tuple[Interval, ...]:
     def admits(version: Version) -> bool:
         return clause.contains(version, prereleases=True)
 
+    def refuses(version: Version) -> bool:
+        return not admits(version)
+
     operator, text = clause.operator, clause.version
+    end = len(versions)
     if operator == "===" or (operator == "<" and Version(text).is_postrelease):
         # Neither is an interval: `===` compares text, `<2.5.post1` has 2.5 but not 2.5rc1.
         return intervals_of(i for i, version in enumerate(versions) if admits(version))
-    if operator in {">", ">="}:
-        first = _first(versions, 0, admits)
-        return ((first, len(versions) - 1),) if first < len(versions) else ()
-    if operator in {"<", "<="}:
-        last = _first(versions, 0, lambda version: not admits(version)) - 1
-        return ((0, last),) if last >= 0 else ()
     if operator == "!=":
-        return complement(_clause(versions, Specifier(f"=={text}")), len(versions))
-    start = _least(operator, text)
-    first = bisect_left(versions, start)
-    last = _first(versions, first, lambda version: not admits(version)) - 1
-    return ((first, last),) if first <= last else ()
+        return complement(_clause(versions, Specifier(f"=={text}")), end)
+    if operator == ">":
+        return _interval(_first(versions, 0, admits), end)
+    if operator == "<=":
+        return _interval(0, _first(versions, 0, refuses))
+    version = Version(text.removesuffix(".*"))
+    if operator == ">=":
+        return _interval(bisect_left(versions, version), end)
+    if operator == "<":
+        below = version if version.is_prerelease else _dev(version)
+        return _interval(0, bisect_left(versions, below))
+    if text.endswith(".*"):
+        return _interval(
+            bisect_left(versions, _dev(version)), bisect_left(versions, _dev(_next(version)))
+        )
+    first = bisect_left(versions, version)
+    return _interval(first, _first(versions, first, refuses))
 
 
-def _least(operator: str, text: str) -> Version:
-    """A version that is below or equal to everything that `==text` or `~=text` admits."""
-    if operator == "==" and text.endswith(".*"):
-        return Version(f"{text.removesuffix('.*')}.dev0")
-    return Version(text)
+def _interval(start: int, end: int) -> tuple[Interval, ...]:
+    """Positions from start up to, not including, end."""
+    return ((start, end - 1),) if start < end else ()
+
+
+def _dev(version: Version) -> Version:
+    """What sorts before every pre-release of a release."""
+    return Version(f"{version}.dev0")
+
+
+def _next(version: Version) -> Version:
+    """The release after all those that begin with this one: 3.13 for 3.12."""
+    release = (*version.release[:-1], version.release[-1] + 1)
+    return Version(f"{version.epoch}!{'.'.join(map(str, release))}")
 
 
 def _first(versions: list[Version], start: int, holds: Callable[[Version], bool]) -> int:
@@ -158,22 +181,11 @@ def _first(versions: list[Version], start: int, holds: Callable[[Version], bool]
     return bisect_left(versions, True, lo=start, key=holds)
 
 
-def _opaque_clauses(package: Package, specifier: str) -> list[tuple[Interval, ...]]:
-    """`==label` and `!=label`, separated by commas; anything else admits nothing."""
-    clauses = []
-    for part in (piece.strip() for piece in specifier.split(",")):
-        negated, label = part.startswith("!="), part.lstrip("=!").strip()
-        position = package.position.get(label)
-        found = () if position is None else ((position, position),)
-        count = len(package.candidates)
-        clauses.append(complement(found, count) if negated else found)
-    return clauses
-
-
-def is_version(text: str) -> bool:
-    """Whether the text is a PEP 440 version."""
-    try:
-        Version(text)
-    except InvalidVersion:
-        return False
-    return True
+def _opaque_clause(package: Package, clause: str) -> tuple[Interval, ...]:
+    """`==label` or `!=label`; anything else admits nothing."""
+    operator, label = clause[:2], clause[2:].strip()
+    position = package.position.get(label)
+    found = () if position is None else ((position, position),)
+    if operator == "!=":
+        return complement(found, len(package.candidates))
+    return found if operator == "==" else ()

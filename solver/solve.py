@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ..origin import Origin
 from .conflict import Conflict
-from .policy import POLICIES, Policy
+from .policy import COMPROMISES, POLICIES, Policy
 from .problem import IMAGES, prepare
 from .requirement import Requirement
 from .resolution import BaseImage, BaseImages, Choice, Resolution
@@ -79,7 +79,7 @@ def _resolution(requirements: Sequence[Requirement], chosen: Mapping[str, Candid
             because=origins[name],
         )
         for name, candidate in sorted(chosen.items())
-        if name not in IMAGES
+        if name not in IMAGES and name not in COMPROMISES
     )
     images = [_image(chosen.get(name)) for name in IMAGES]
     notes = sorted({note for candidate in chosen.values() for note in candidate.notes})

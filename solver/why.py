@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from .conflict import Conflict
-from .explain import minimal_core, named
+from .explain import facts_against, minimal_core
 from .policy import POLICIES, Policy, Step, ranking
 from .problem import IMAGES, prepare
 from .requirement import Requirement
@@ -123,24 +123,39 @@ def _facts_about(name: str, chosen: Mapping[str, Candidate]) -> set[Link]:
 def _refusals(engine: Engine, name: str, optimum: Optimum) -> tuple[Refusal, ...]:
     """What ruled out each candidate that the policy would have liked better."""
     package = engine.encoding.packages[name]
-    given = [*engine.selectors, *(literal for _, literal in sorted(engine.facts.items()))]
     found: list[tuple[list[str], tuple[int, ...], int]] = []
     for position, settled in _better(package, optimum):
         label = package.candidates[position].label
         wanted = engine.among(package, [position])
-        if found and not engine.solve([wanted, *found[-1][1]]):
+        if found and not engine.check([wanted, *found[-1][1]]):
             found[-1][0].append(label)
-            continue
-        core = minimal_core(engine, given, fixed=[wanted])
-        if not core:
-            # It could be had, but only at the price of something that matters more.
-            earlier = [one.literal for one in optimum.decisions[:settled] if one.literal]
-            members = list(dict.fromkeys([*reversed(earlier), *given]))
-            core = minimal_core(engine, members, fixed=[wanted])
-        found.append(([label], core, settled))
-    return tuple(
-        Refusal(tuple(labels), *named(engine, core), _preferred(engine, core, optimum, settled))
-        for labels, core, settled in found
+        else:
+            found.append(([label], _core(engine, wanted, optimum, settled), settled))
+    return tuple(_refusal(engine, optimum, *one) for one in found)
+
+
+def _core(engine: Engine, wanted: int, optimum: Optimum, settled: int) -> tuple[int, ...]:
+    """Literals of requirements, facts and earlier decisions that rule out `wanted`."""
+    above = minimal_core(engine.solve, engine, engine.selectors, fixed=[wanted])
+    if not above and engine.solve([wanted, *engine.selectors]):
+        # It could be had, but only at the price of something that matters more.
+        earlier = [one.literal for one in optimum.decisions[:settled] if one.literal]
+        members = list(dict.fromkeys([*reversed(earlier), *engine.selectors]))
+        above = minimal_core(engine.solve, engine, members, fixed=[wanted])
+    facts = facts_against(engine, [wanted, *above])
+    return (*above, *(engine.facts[fact] for fact in facts))
+
+
+def _refusal(
+    engine: Engine, optimum: Optimum, labels: Sequence[str], core: Sequence[int], settled: int
+) -> Refusal:
+    literals = set(core)
+    pairs = zip(engine.selectors, engine.requirements, strict=True)
+    return Refusal(
+        tuple(labels),
+        tuple(sorted(one for literal, one in pairs if literal in literals)),
+        tuple(sorted(fact for fact, literal in engine.facts.items() if literal in literals)),
+        _preferred(engine, literals, optimum, settled),
     )
 
 
@@ -162,14 +177,13 @@ def _better(package: Package, optimum: Optimum) -> list[tuple[int, int]]:
 
 
 def _preferred(
-    engine: Engine, core: Iterable[int], optimum: Optimum, settled: int
+    engine: Engine, literals: set[int], optimum: Optimum, settled: int
 ) -> tuple[Preferred, ...]:
-    literals = set(core)
     found = []
     for decision in optimum.decisions[:settled]:
         if decision.literal in literals:
             name = decision.step.package
-            notes = engine.encoding.packages[name].candidates[-1].notes
+            notes = engine.encoding.universe[name].candidates[-1].notes
             chosen = optimum.chosen.get(name)
             label = chosen.label if chosen else ""
             found.append(Preferred(decision.step, label, "" if chosen else "; ".join(notes)))

@@ -22,5 +22,8 @@ class Stack(ABC):
         """Whether the project is of this kind."""
 
     @abstractmethod
-    def compose(self, project: Project) -> tuple[Block, ...]:
-        """The blocks of this project, in the order in which they plan."""
+    def compose(self, project: Project, platform: str) -> tuple[Block, ...]:
+        """The blocks of this project, in the order in which they plan.
+
+        platform: what the image runs on, as in `linux/amd64`.
+        """

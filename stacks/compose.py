@@ -29,24 +29,25 @@ class Composition:
     stack: Stack
     blocks: tuple[Block, ...]
     requirements: tuple[Requirement, ...]
+    platform: str
 
 
-def load(root: Path) -> Composition:
-    """Read the project in `root` and compose its blocks.
+def load(root: Path, platform: str = "linux/amd64") -> Composition:
+    """Read the project in `root` and compose its blocks for a platform.
 
     Raises UserError with every fault of the project's files, or when no stack knows the project.
     """
-    return compose(read_project(root))
+    return compose(read_project(root), platform)
 
 
-def compose(project: Project) -> Composition:
+def compose(project: Project, platform: str) -> Composition:
     """The composition of a project that was read. Raises UserError when no stack knows it."""
     for kind in STACKS:
         if kind.detect(project):
             stack = kind()
-            blocks = stack.compose(project)
+            blocks = stack.compose(project, platform)
             asked = {requirement for block in blocks for requirement in block.requirements(project)}
-            return Composition(project, stack, blocks, tuple(sorted(asked)))
+            return Composition(project, stack, blocks, tuple(sorted(asked)), platform)
     raise UserError(
         Fault(
             "no stack knows how to build this project",
@@ -56,14 +57,16 @@ def compose(project: Project) -> Composition:
 
 
 def make_plan(
-    composition: Composition, resolution: Resolution, platform: str, network: Network = "default"
+    composition: Composition, resolution: Resolution, network: Network = "default"
 ) -> Plan:
     """The plan of the blocks under a resolution. Raises CogpackError when it is not sound.
 
-    platform: `linux/amd64` or `linux/arm64`. network: of the commands that name none themselves.
+    network: of the commands that name none themselves.
     """
     images = resolution.base_images
-    composer = Composer(platform, _reference(images.build), _reference(images.runtime), network)
+    composer = Composer(
+        composition.platform, _reference(images.build), _reference(images.runtime), network
+    )
     for name, package in _packages(resolution):
         composer.package(name, package)
     for block in composition.blocks:

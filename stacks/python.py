@@ -9,6 +9,7 @@ from ..blocks.apt import Apt
 from ..blocks.base import Block
 from ..blocks.base_image import BaseImage
 from ..blocks.cog_runtime import CogRuntime
+from ..blocks.cuda import Cuda
 from ..blocks.pip import Pip
 from ..blocks.python_version import PythonVersion
 from ..blocks.run import Run
@@ -37,18 +38,19 @@ class PythonStack(Stack):
     def detect(cls, project: Project) -> bool:
         return project.config is not None
 
-    def compose(self, project: Project) -> tuple[Block, ...]:
-        return tuple(self._blocks(project))
+    def compose(self, project: Project, platform: str) -> tuple[Block, ...]:
+        return tuple(self._blocks(project, platform))
 
-    def _blocks(self, project: Project) -> Iterator[Block]:
+    def _blocks(self, project: Project, platform: str) -> Iterator[Block]:
         yield BaseImage()
+        yield Cuda()
         yield Apt(extra=[_INIT])
         yield PythonVersion()
         yield UvTool()
         if Pip.detect(project):
-            yield Pip()
+            yield Pip(platform)
         elif Uv.detect(project):
-            yield Uv()
+            yield Uv(platform)
         yield CogRuntime()
         if Run.detect(project):
             yield Run()

@@ -29,31 +29,29 @@ class ConflictError(UserError):
 
 def solve(
     composition: Composition,
-    platform: str,
     *,
     extra: Iterable[Requirement] = (),
     policy: Policy | None = None,
 ) -> Resolution | Conflict:
     """The best versions for a project, or why there are none.
 
-    platform: `linux/amd64` or `linux/arm64`. extra: what was asked for beside the project.
+    extra: what was asked for beside the project.
     Raises UserError for a platform that no table knows and for specifiers that cannot be read.
     """
     wanted = (*composition.requirements, *extra)
     roots = {requirement.package for requirement in wanted}
-    universe = build_universe(Tables.load(), platform=platform, roots=roots)
+    universe = build_universe(Tables.load(), platform=composition.platform, roots=roots)
     return resolve(wanted, universe, policy)
 
 
 def solved(
     composition: Composition,
-    platform: str,
     *,
     extra: Iterable[Requirement] = (),
     policy: Policy | None = None,
 ) -> Resolution:
     """As `solve`, but raises ConflictError when there is no solution."""
-    outcome = solve(composition, platform, extra=extra, policy=policy)
+    outcome = solve(composition, extra=extra, policy=policy)
     if isinstance(outcome, Conflict):
         raise ConflictError(outcome)
     return outcome

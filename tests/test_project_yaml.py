@@ -76,7 +76,9 @@ def test_a_byte_order_mark_is_no_part_of_the_first_key() -> None:
 
 
 def test_aliases_and_merges_are_expanded() -> None:
-    root = tree("a: &x {one: 1, two: 2}\nb: *x\nc:\n  <<: *x\n  two: 3\nd:\n  <<: [*x, {four: 4}]\n")
+    root = tree(
+        "a: &x {one: 1, two: 2}\nb: *x\nc:\n  <<: *x\n  two: 3\nd:\n  <<: [*x, {four: 4}]\n"
+    )
     values = {
         entry.key: {item.key: getattr(item.value, "text", "") for item in entry.value.entries}
         for entry in root.entries
@@ -107,35 +109,47 @@ def test_a_merged_value_keeps_the_line_where_it_was_written() -> None:
         ),
         (
             "build:\n  gpu: true\n cuda: 12\n",
-            "cog.yaml:3: not valid YAML: expected <block end>, but found '<block mapping start>' "
-            "while parsing a block mapping"
-            " | check the indentation, the brackets and the quotes up to this line",
+            (
+                "cog.yaml:3: not valid YAML: expected <block end>, but found "
+                "'<block mapping start>' while parsing a block mapping"
+                " | check the indentation, the brackets and the quotes up to this line"
+            ),
         ),
         (
             "a: b: c\n",
-            "cog.yaml:1: not valid YAML: mapping values are not allowed here"
-            " | check the indentation; a text that contains ': ' needs quotes",
+            (
+                "cog.yaml:1: not valid YAML: mapping values are not allowed here"
+                " | check the indentation; a text that contains ': ' needs quotes"
+            ),
         ),
         (
             "a: 1\nb\nc: 2\n",
-            "cog.yaml:3: not valid YAML: could not find expected ':' while scanning a simple key"
-            " | a key ends with a colon and a space",
+            (
+                "cog.yaml:3: not valid YAML: could not find expected ':' while scanning a simple "
+                "key | a key ends with a colon and a space"
+            ),
         ),
         (
             "a: @x\n",
-            "cog.yaml:1: not valid YAML: found character '@' that cannot start any token "
-            "while scanning for the next token | put the value in quotes",
+            (
+                "cog.yaml:1: not valid YAML: found character '@' that cannot start any token "
+                "while scanning for the next token | put the value in quotes"
+            ),
         ),
         (
             "a: [1,\n",
-            "cog.yaml:1: not valid YAML: expected the node content, but the file ends "
-            "while parsing a flow node"
-            " | check the indentation, the brackets and the quotes up to this line",
+            (
+                "cog.yaml:1: not valid YAML: expected the node content, but the file ends "
+                "while parsing a flow node"
+                " | check the indentation, the brackets and the quotes up to this line"
+            ),
         ),
         (
             "a: 1\nb: 'x\nc: 2\n",
-            "cog.yaml:2: not valid YAML: found unexpected end of stream "
-            "while scanning a quoted scalar | close the quote",
+            (
+                "cog.yaml:2: not valid YAML: found unexpected end of stream "
+                "while scanning a quoted scalar | close the quote"
+            ),
         ),
         ("a: *x\n", "cog.yaml:1: not valid YAML: found undefined alias 'x' | "),
         (
@@ -148,13 +162,17 @@ def test_a_merged_value_keeps_the_line_where_it_was_written() -> None:
         ),
         (
             "a: 1\n---\nb: 2\n",
-            "cog.yaml:2: not valid YAML: expected a single document in the stream, "
-            "but found another document | keep one document, without '---' lines in between",
+            (
+                "cog.yaml:2: not valid YAML: expected a single document in the stream, "
+                "but found another document | keep one document, without '---' lines in between"
+            ),
         ),
         (
             "a: !!python/object/apply:os.system [ls]\n",
-            "cog.yaml:1: the tag 'tag:yaml.org,2002:python/object/apply:os.system' "
-            "is not supported | remove the tag",
+            (
+                "cog.yaml:1: the tag 'tag:yaml.org,2002:python/object/apply:os.system' "
+                "is not supported | remove the tag"
+            ),
         ),
         (
             "? [a]\n: 1\n",
@@ -203,6 +221,8 @@ def test_depth_and_size_are_bounded() -> None:
         "cog.yaml:1: the values are nested more than 50 levels deep | "
     ]
     assert faults(b"#" * (1 << 21)) == [
-        "cog.yaml: cog.yaml is 2097152 bytes long; the limit is 1048576"
-        " | check that this is the project file"
+        (
+            "cog.yaml: cog.yaml is 2097152 bytes long; the limit is 1048576"
+            " | check that this is the project file"
+        )
     ]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import grpc
 
-from ...errors import BuilderError, CogpackError, Failure, RetryableError
+from ...errors import BuilderError, CogpackError, Failure, RetryableError, UserError
 from .events import Log, Vertex
 
 __all__ = [
@@ -122,6 +122,11 @@ def from_rpc_error(
         return RetryableError(f"the network failed while {doing}: {reason}", hint="try again")
     if failed is not None:
         return StepFailed(failed, log)
+    if "invalid reference format" in text:
+        return UserError(
+            f"the image's name is malformed: {_last_part(text)}",
+            hint="write NAME, NAME:TAG or REGISTRY/NAME:TAG, in lower case",
+        )
     if code in (grpc.StatusCode.UNIMPLEMENTED, grpc.StatusCode.INVALID_ARGUMENT):
         return CogpackError(
             f"the builder does not understand cogpack ({doing}: {text})",

@@ -10,6 +10,7 @@ import contextlib
 import errno
 import os
 import shutil
+import stat
 import sys
 import tempfile
 from abc import ABC, abstractmethod
@@ -30,7 +31,10 @@ _EXPORT_KEY = "buildkit-attachable-exporter-id"
 
 
 class Target(ABC):
-    """Where one export goes."""
+    """Where one export goes. dest: for messages."""
+
+    def __init__(self, dest: Path) -> None:
+        self._dest = dest
 
     @abstractmethod
     def take(self, messages: Iterator[bytes]) -> Iterator[bytes]:
@@ -44,13 +48,22 @@ class Target(ABC):
     def discard(self) -> None:
         """Remove what was received and not committed; harmless after `commit`."""
 
+    def failure(self, error: OSError) -> BuilderError:
+        """The failure for an error of `take` or `commit`."""
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return BuilderError(
+                f"the output {self._dest} could not be written: the disk is full",
+                hint="free some space, or choose another folder; nothing was left behind",
+            )
+        return BuilderError(
+            f"the output {self._dest} could not be written: {error.strerror or error}"
+        )
+
 
 class FileTarget(Target):
     """A file that appears whole or not at all."""
 
-    def __init__(self, dest: Path) -> None:
-        self._dest = dest
-        self._partial: Path | None = None
+    _partial: Path | None = None
 
     def take(self, messages: Iterator[bytes]) -> Iterator[bytes]:
         descriptor, name = tempfile.mkstemp(dir=self._dest.parent, prefix=f".{self._dest.name}.")
@@ -89,9 +102,7 @@ class StdoutTarget(Target):
 class TreeTarget(Target):
     """A folder. What is already there and not in the export stays."""
 
-    def __init__(self, dest: Path) -> None:
-        self._dest = dest
-        self._partial: Path | None = None
+    _partial: Path | None = None
 
     def take(self, messages: Iterator[bytes]) -> Iterator[bytes]:
         name = tempfile.mkdtemp(dir=self._dest.parent, prefix=f".{self._dest.name}.")
@@ -127,7 +138,7 @@ def open_targets(exports: Sequence[Export]) -> dict[int, Target]:
         if export.type == "image":
             continue
         if export.dest == STDOUT:
-            targets[number] = StdoutTarget()
+            targets[number] = StdoutTarget(Path(STDOUT))
             continue
         dest = Path(export.dest).absolute()
         _check_dest(export, dest)
@@ -157,24 +168,14 @@ def filesend_service(targets: Mapping[int, Target]) -> Service:
         number = next(iter(metadata.get(_EXPORT_KEY, ())), "0")
         if not number.isdecimal() or int(number) not in targets:
             raise Refused(Status.NOT_FOUND, "there is no such export")
+        target = targets[int(number)]
         try:
-            for answer in targets[int(number)].take(messages):
+            for answer in target.take(messages):
                 yield (answer,)
         except OSError as error:
-            raise write_failure(error) from None
+            raise target.failure(error) from None
 
     return Service("moby.filesync.v1.FileSend", {"DiffCopy": diff_copy})
-
-
-def write_failure(error: OSError) -> BuilderError:
-    """The failure for an export that could not be written."""
-    where = f" to {error.filename}" if error.filename else ""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return BuilderError(
-            f"the output could not be written{where}: the disk is full",
-            hint="free some space, or choose another folder; nothing was left behind",
-        )
-    return BuilderError(f"the output could not be written{where}: {error.strerror or error}")
 
 
 def _write(messages: Iterator[bytes], file: BinaryIO) -> None:
@@ -202,12 +203,21 @@ def _refuse_clashes(source: Path, dest: Path) -> None:
 
 
 def _merge(source: Path, dest: Path) -> None:
-    for entry in list(os.scandir(source)):
-        there = dest / entry.name
-        if entry.is_dir(follow_symlinks=False) and there.is_dir():
-            _merge(Path(entry.path), there)
+    """Move what is in `source` to `dest`; a folder that is there takes the mode of the new one."""
+    for entry in sorted(os.scandir(source), key=lambda entry: entry.name):
+        path, there = Path(entry.path), dest / entry.name
+        if not entry.is_dir(follow_symlinks=False):
+            path.replace(there)
+            continue
+        status = entry.stat(follow_symlinks=False)
+        # Only a folder that can be written can be emptied or moved.
+        path.chmod(0o700)
+        if there.is_dir():
+            _merge(path, there)
         else:
-            Path(entry.path).replace(there)
+            path.rename(there)
+        there.chmod(stat.S_IMODE(status.st_mode))
+        os.utime(there, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def _remove_tree(folder: Path) -> None:

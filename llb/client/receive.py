@@ -10,6 +10,7 @@ import contextlib
 import os
 import posixpath
 import stat
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +32,11 @@ __all__ = ["receive"]
 Packet = fsutil_pb2.Packet
 
 
+# How many files are asked for at a time. A sender of fsutil queues 128 requests and then blocks,
+# even when the call has ended meanwhile: with more, an error here would leave the daemon hanging.
+_MOST_REQUESTS = 100
+
+
 @dataclass
 class _Reception:
     """What has come so far. Folders get their mode and time last: a read-only one must fill up."""
@@ -39,6 +45,7 @@ class _Reception:
     folders: list[fsutil_pb2.Stat] = field(default_factory=list)
     folder_paths: set[str] = field(default_factory=lambda: {""})
     file_paths: set[str] = field(default_factory=set)
+    unasked: deque[tuple[int, fsutil_pb2.Stat]] = field(default_factory=deque)
     waiting: dict[int, fsutil_pb2.Stat] = field(default_factory=dict)
     open: dict[int, BinaryIO] = field(default_factory=dict)
 
@@ -73,19 +80,22 @@ def _receive(state: _Reception, packets: Iterator[Packet]) -> Iterator[Packet]:
         if packet.type == Packet.PACKET_DATA:
             _take_data(state, packet)
         elif packet.HasField("stat"):
-            if _take_stat(state, number, packet.stat):
-                yield Packet(type=Packet.PACKET_REQ, ID=number)
+            _take_stat(state, number, packet.stat)
             number += 1
         else:
             walked = True
+        while state.unasked and len(state.waiting) < _MOST_REQUESTS:
+            asked, entry = state.unasked.popleft()
+            state.waiting[asked] = entry
+            yield Packet(type=Packet.PACKET_REQ, ID=asked)
         if walked and not state.waiting:
             walked = False
             yield Packet(type=Packet.PACKET_FIN)
     raise BuilderError("the daemon broke off while it sent the files")
 
 
-def _take_stat(state: _Reception, number: int, entry: fsutil_pb2.Stat) -> bool:
-    """Make one entry; returns whether its contents are still to come."""
+def _take_stat(state: _Reception, number: int, entry: fsutil_pb2.Stat) -> None:
+    """Make one entry; a file's contents are still to be asked for."""
     parent, name = posixpath.split(entry.path)
     if parent not in state.folder_paths or name in ("", ".", "..") or "\0" in name:
         raise BuilderError(f"the daemon sent the path `{entry.path}`, which is not a proper one")
@@ -104,9 +114,7 @@ def _take_stat(state: _Reception, number: int, entry: fsutil_pb2.Stat) -> bool:
         _link(state, path, entry)
     else:
         state.file_paths.add(entry.path)
-        state.waiting[number] = entry
-        return True
-    return False
+        state.unasked.append((number, entry))
 
 
 def _link(state: _Reception, path: Path, entry: fsutil_pb2.Stat) -> None:

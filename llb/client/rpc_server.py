@@ -29,7 +29,7 @@ from h2.events import (
     StreamEnded,
     StreamReset,
 )
-from h2.exceptions import ProtocolError, StreamClosedError
+from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes, Settings
 
 from ...errors import CogpackError, Failure
@@ -160,6 +160,7 @@ class RpcServer:
             call = self._calls.get(event.stream_id)
             if call is not None:
                 call.whole = isinstance(event, StreamEnded)
+                call.gone = not call.whole
                 call.incoming.put(None)
         elif isinstance(event, ConnectionTerminated):
             self._closed = True
@@ -231,17 +232,14 @@ class RpcServer:
         while data:
             self._room()
             with self._changed:
-                self._changed.wait_for(lambda: self._closed or self._window(call) != 0)
-                if self._closed or self._window(call) < 0:
+                self._changed.wait_for(lambda: self._closed or call.gone or self._window(call) > 0)
+                if self._closed or call.gone:
                     raise CallEnded
                 data = self._send_some(call, data)
 
     def _window(self, call: _Call) -> int:
-        """How much may be sent, bytes; negative when the call is no longer there."""
-        try:
-            return self._http.local_flow_control_window(call.stream_id)
-        except StreamClosedError:
-            return -1
+        """How much may be sent of a call that is still there, bytes."""
+        return self._http.local_flow_control_window(call.stream_id)
 
     def _send_some(self, call: _Call, data: memoryview) -> memoryview:
         self._send_headers(call)
@@ -264,7 +262,7 @@ class RpcServer:
     def _end(self, call: _Call, status: Status, reason: str) -> None:
         with self._changed:
             del self._calls[call.stream_id]
-            if self._closed or self._window(call) < 0:
+            if self._closed or call.gone:
                 return
             self._send_headers(call)
             trailers = [("grpc-status", str(status.value))]
@@ -282,11 +280,16 @@ class RpcServer:
 
 
 class _Call:
-    """One call under way. whole: the caller has sent all it has to send."""
+    """One call under way.
+
+    answered: the headers of the answer are sent. whole: the caller has sent all it has to send.
+    gone: the caller has cancelled.
+    """
 
     def __init__(self, stream_id: int) -> None:
         self.stream_id = stream_id
         # Bytes with their share of the flow control window; None ends them.
         self.incoming: queue.SimpleQueue[tuple[bytes, int] | None] = queue.SimpleQueue()
-        self.whole = False
         self.answered = False
+        self.whole = False
+        self.gone = False

@@ -1,42 +1,31 @@
-"""Solving a definition: the request, the progress while it runs, the exports, and cancelling."""
+"""Solving a definition: what is asked of the daemon, what is served to it, and the exports.
+
+Following a solve while it runs is `watch`'s business.
+"""
 
 from __future__ import annotations
 
 import contextlib
-import queue
 import secrets
 import threading
-import time
-from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import grpc
-
-from ...errors import CogpackError, Failure
 from ..proto import control_pb2, ops_pb2
-from .events import Event, EventReader, Log, Redactor, Vertex
+from .events import Event, EventReader, Redactor
 from .export import Export
-from .failures import LOG_TAIL, BuildCancelled, from_rpc_error
-from .filesend import Target, filesend_service, open_targets, write_failure
+from .filesend import Target, filesend_service, open_targets
 from .filesync import filesync_service
 from .rpc_server import Service
 from .services import auth_service, secrets_service
 from .session import Session, shared_key
 from .transport import Transport
+from .watch import Watch
 
 __all__ = ["SolveOptions", "SolveResult", "solve"]
 
 NETWORK_HOST = "network.host"
-
-# How often a set `cancel` is noticed while the build is silent, seconds.
-_CANCEL_SECONDS = 0.1
-
-# How long the status may be silent after the answer of the solve before it is given up, seconds;
-# as in moby/buildkit client/solve.go. A solve refused at once never has a status to end.
-_QUIET_SECONDS = 5.0
-_REFUSED_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
@@ -97,56 +86,18 @@ def solve(
     build being stopped first. Whatever is raised, no half-written export stays.
     """
     targets = open_targets(options.exports)
-    reported: list[Failure] = []
-    record = _Record(EventReader(Redactor(options.secrets.values())), on_event)
+    watch = Watch(EventReader(Redactor(options.secrets.values())), on_event, cancel)
     with contextlib.ExitStack() as stack:
         for target in targets.values():
             stack.callback(target.discard)
         services = _services(options, targets, environ)
         key = shared_key(options.folders.values())
         session_id = options.session_id
-        with Session(transport, services, reported.append, key, session_id) as session:
+        with Session(transport, services, watch.report, key, session_id) as session:
             request = _request(transport, definition, options, session.id)
-            try:
-                answer = _run(transport, request, record, cancel)
-            except grpc.RpcError as error:
-                if reported:
-                    raise reported[0] from None
-                raise _failure(error, record) from None
+            answer = watch.run(transport, request)
         _commit(targets.values())
     return SolveResult(dict(answer.ExporterResponse))
-
-
-class _Record:
-    """Passes events on, and keeps what the message of a failure needs."""
-
-    def __init__(self, reader: EventReader, on_event: Callable[[Event], None] | None) -> None:
-        self._reader = reader
-        self._on_event = on_event
-        self._logs: defaultdict[str, deque[Log]] = defaultdict(lambda: deque(maxlen=LOG_TAIL))
-        self.failed: Vertex | None = None
-
-    def take(self, message: control_pb2.StatusResponse) -> None:
-        self._pass(self._reader.read(message))
-
-    def finish(self) -> None:
-        self._pass(self._reader.finish())
-
-    def log(self, digest: str) -> Sequence[Log]:
-        return tuple(self._logs[digest])
-
-    def _pass(self, events: Iterable[Event]) -> None:
-        for event in events:
-            if isinstance(event, Log):
-                self._logs[event.vertex].append(event)
-            elif isinstance(event, Vertex) and self._is_first_failure(event):
-                self.failed = event
-            if self._on_event is not None:
-                self._on_event(event)
-
-    def _is_first_failure(self, vertex: Vertex) -> bool:
-        # The steps beside a failed one are cancelled, and say so as their error.
-        return bool(vertex.error) and self.failed is None and "context canceled" not in vertex.error
 
 
 def _services(
@@ -192,97 +143,9 @@ def _exporter(transport: Transport, export: Export, options: SolveOptions) -> co
     return control_pb2.Exporter(Type=kind, Attrs=attrs)
 
 
-def _failure(error: grpc.RpcError, record: _Record) -> Failure:
-    log = record.log(record.failed.digest) if record.failed is not None else ()
-    return from_rpc_error(error, "building", record.failed, log)
-
-
 def _commit(targets: Iterable[Target]) -> None:
     for target in targets:
         try:
             target.commit()
         except OSError as error:
-            raise write_failure(error) from None
-
-
-# What the two calls put into the queue when they are done.
-_SOLVED = object()
-_STATUS_ENDED = object()
-
-
-def _run(
-    transport: Transport,
-    request: control_pb2.SolveRequest,
-    record: _Record,
-    cancel: threading.Event | None,
-) -> control_pb2.SolveResponse:
-    """Both calls until they end. Raises grpc.RpcError when the solve fails, BuildCancelled."""
-    items: queue.SimpleQueue[object] = queue.SimpleQueue()
-    status = transport.stream(
-        "/moby.buildkit.v1.Control/Status", control_pb2.StatusRequest, control_pb2.StatusResponse
-    )(control_pb2.StatusRequest(Ref=request.Ref))
-    listener = threading.Thread(
-        target=_listen, args=(status, items), name="cogpack-status", daemon=True
-    )
-    listener.start()
-    solving = transport.unary(
-        "/moby.buildkit.v1.Control/Solve", control_pb2.SolveRequest, control_pb2.SolveResponse
-    ).future(request)
-    solving.add_done_callback(lambda _: items.put(_SOLVED))
-    try:
-        _follow(items, record, cancel)
-        record.finish()
-        answer: control_pb2.SolveResponse = solving.result()
-        return answer
-    except BaseException:
-        if not solving.done():
-            solving.cancel()
-            _await_end(items)
-        raise
-    finally:
-        status.cancel()
-        listener.join()
-
-
-def _listen(status: Iterable[control_pb2.StatusResponse], items: queue.SimpleQueue[object]) -> None:
-    # The answer of the solve tells what went wrong; here it only matters that the status is over.
-    with contextlib.suppress(grpc.RpcError):
-        for message in status:
-            items.put(message)
-    items.put(_STATUS_ENDED)
-
-
-def _follow(
-    items: queue.SimpleQueue[object], record: _Record, cancel: threading.Event | None
-) -> None:
-    """Pass the status on until both calls have ended."""
-    solved = ended = heard = False
-    last = time.monotonic()
-    while not (solved and ended):
-        if cancel is not None and cancel.is_set() and not solved:
-            raise BuildCancelled("the build was cancelled")
-        quiet = _QUIET_SECONDS if heard else _REFUSED_SECONDS
-        if solved and time.monotonic() - last > quiet:
-            return
-        try:
-            item = items.get(timeout=_CANCEL_SECONDS if cancel is not None or solved else None)
-        except queue.Empty:
-            continue
-        last = time.monotonic()
-        if item is _SOLVED:
-            solved = True
-        elif item is _STATUS_ENDED:
-            ended = True
-        elif isinstance(item, control_pb2.StatusResponse):
-            heard = True
-            record.take(item)
-        else:
-            raise CogpackError(f"a foreign object among the status messages: {item!r}")
-
-
-def _await_end(items: queue.SimpleQueue[object]) -> None:
-    """Wait until the daemon has let go of a cancelled build, but not forever."""
-    deadline = time.monotonic() + _QUIET_SECONDS
-    with contextlib.suppress(queue.Empty):
-        while items.get(timeout=max(0.0, deadline - time.monotonic())) is not _STATUS_ENDED:
-            pass
+            raise target.failure(error) from None

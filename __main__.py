@@ -1,0 +1,5 @@
+"""`python -m cogpack`."""
+
+from .cli import main
+
+main()

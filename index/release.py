@@ -1,0 +1,224 @@
+"""Gets the metadata of one release from the cheapest source that has it.
+
+In order: the metadata file beside a wheel (PEP 658), METADATA read out of the wheel by ranges,
+the same for the release's other wheels, PKG-INFO of the sdist. Nothing is ever built.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from ..errors import BuilderError, RetryableError
+from .archive import RangeReader, sdist_metadata, wheel_metadata
+from .http import Fetcher, Oversized
+from .location import Location, display
+from .metadata import Metadata, MetadataFault, NoMetadata, parse_metadata
+from .page import File
+
+__all__ = ["ReleaseReader"]
+
+# Wheels of one release that are opened before its metadata counts as missing.
+_OTHER_WHEELS = 2
+
+_METADATA_LIMIT = 16 << 20
+
+
+class ReleaseReader:
+    """Reads metadata through a fetcher.
+
+    download_limit: bytes of a wheel (from a server without ranges) or an sdist that are fetched
+        whole for its metadata.
+    """
+
+    def __init__(self, fetcher: Fetcher, *, download_limit: int = 64 << 20) -> None:
+        self._fetcher = fetcher
+        self._limit = download_limit
+
+    def read(
+        self, name: str, files: Sequence[File], location: Location | None = None
+    ) -> Metadata | NoMetadata:
+        """The metadata of a release.
+
+        name: normalised project name.
+        files: files of one release, the one to be installed first.
+
+        Raises RetryableError or UserError as `Fetcher.get` does, when the network is at fault.
+        """
+        wheels = [file for file in files if file.kind == "wheel"][: 1 + _OTHER_WHEELS]
+        reasons: list[str] = []
+        for number, wheel in enumerate(wheels):
+            found = self._of_wheel(name, wheel, location, reasons)
+            if found is not None:
+                return found if number == 0 else _relabel(found, "another wheel")
+        for sdist in (file for file in files if file.kind == "sdist"):
+            try:
+                body = sdist_metadata(self._whole(sdist, location), sdist.filename)
+                return self._checked(name, sdist, body, "the sdist", sdist=True)
+            except MetadataFault as fault:
+                reasons.append(f"{sdist.filename}: {fault}")
+        version = files[0].version
+        return NoMetadata(name, version, tuple(reasons) or ("the release has no wheel or sdist",))
+
+    def _of_wheel(
+        self, name: str, wheel: File, location: Location | None, reasons: list[str]
+    ) -> Metadata | None:
+        steps = (
+            ("the metadata file", self._sibling),
+            ("the wheel", self._inside),
+        )
+        for source, step in steps:
+            try:
+                body = step(name, wheel, location)
+                if body is not None:
+                    return self._checked(name, wheel, body, source)
+            except MetadataFault as fault:
+                reasons.append(f"{wheel.filename}: {fault}")
+        return None
+
+    def _sibling(self, name: str, wheel: File, location: Location | None) -> bytes | None:
+        """The metadata file; None when there is none. An index that announces nothing may have it."""
+        if wheel.metadata == "no":
+            return None
+        if _is_local(wheel.url):
+            path = _local_path(wheel.url + ".metadata")
+            return path.read_bytes() if path.is_file() else None
+        try:
+            answer = self._fetcher.get(
+                wheel.url + ".metadata", location=location, limit=_METADATA_LIMIT
+            )
+        except Oversized as error:
+            raise MetadataFault("its metadata file is longer than any should be") from error
+        except RetryableError:
+            raise
+        except BuilderError:
+            # Object stores answer 400 and the like for what they do not have.
+            return None
+        if answer.is_absent or answer.status != 200:
+            return None
+        announced = wheel.metadata if wheel.metadata != "yes" else None
+        if announced and sha256(answer.body).hexdigest() != announced:
+            raise MetadataFault("its metadata file has another hash than the index announces")
+        return answer.body
+
+    def _inside(self, name: str, wheel: File, location: Location | None) -> bytes:
+        if _is_local(wheel.url):
+            try:
+                with _local_path(wheel.url).open("rb") as file:
+                    return wheel_metadata(file, name)
+            except OSError as error:
+                raise MetadataFault(f"it cannot be read ({error.strerror})") from error
+        try:
+            with RangeReader(_Ranges(self._fetcher, wheel, location, self._limit)) as file:
+                return wheel_metadata(file, name)
+        except Oversized as error:
+            raise MetadataFault(
+                f"the server serves no ranges and the wheel has more than {self._limit} bytes"
+            ) from error
+
+    def _whole(self, file: File, location: Location | None) -> bytes:
+        if _is_local(file.url):
+            try:
+                return _local_path(file.url).read_bytes()
+            except OSError as error:
+                raise MetadataFault(f"it cannot be read ({error.strerror})") from error
+        try:
+            answer = self._fetcher.get(file.url, location=location, limit=self._limit)
+        except Oversized as error:
+            raise MetadataFault(f"it has more than {self._limit} bytes") from error
+        if answer.status != 200:
+            raise MetadataFault(f"the server answered {answer.status}")
+        _check_hash(file, answer.body)
+        return answer.body
+
+    @staticmethod
+    def _checked(
+        name: str, file: File, body: bytes, source: str, *, sdist: bool = False
+    ) -> Metadata:
+        metadata = parse_metadata(body, source=source, sdist=sdist)
+        if (metadata.name, metadata.version) != (name, file.version):
+            raise MetadataFault(f"it says it is {metadata.name} {metadata.version}")
+        return metadata
+
+
+class _Ranges:
+    """A remote wheel in pieces (`archive.RangeSource`); whole when the server has no ranges."""
+
+    def __init__(
+        self, fetcher: Fetcher, file: File, location: Location | None, limit: int
+    ) -> None:
+        self._fetcher = fetcher
+        self._file = file
+        self._location = location
+        self._limit = limit
+        self._size = 0
+        self._whole: bytes | None = None
+
+    def tail(self, count: int) -> tuple[int, bytes]:
+        """Size and last bytes."""
+        if self._file.size:
+            start = max(0, self._file.size - count)
+            body = self._get(f"bytes={start}-{self._file.size - 1}", start)
+        else:
+            body = self._get(f"bytes=-{count}", None)
+        return self._size, body[-count:]
+
+    def piece(self, start: int, end: int) -> bytes:
+        """Bytes from start up to, not including, end."""
+        if self._whole is not None:
+            return self._whole[start:end]
+        body = self._get(f"bytes={start}-{end - 1}", start)
+        return body if self._whole is None else body[start:end]
+
+    def _get(self, wanted: str, start: int | None) -> bytes:
+        headers = {"range": wanted, "accept-encoding": "identity"}
+        answer = self._fetcher.get(
+            self._file.url, headers=headers, location=self._location, limit=self._limit
+        )
+        if answer.is_absent:
+            raise MetadataFault(f"the server answered {answer.status}")
+        if answer.status == 416:
+            # No such range: an empty file, or a server that does not know ranges from the end.
+            answer = self._fetcher.get(self._file.url, location=self._location, limit=self._limit)
+        if answer.status != 206:
+            _check_hash(self._file, answer.body)
+            self._whole, self._size = answer.body, len(answer.body)
+            return answer.body
+        first, size = _content_range(answer.headers.get("content-range", ""))
+        if (start is not None and first != start) or self._size not in {0, size}:
+            raise MetadataFault("the server answered with another range than asked for")
+        self._size = size
+        return answer.body
+
+
+def _content_range(text: str) -> tuple[int, int]:
+    """First byte and size of the whole out of `bytes 10-19/200` (RFC 9110)."""
+    unit, _, rest = text.partition(" ")
+    span, _, size = rest.partition("/")
+    first = span.partition("-")[0]
+    if unit != "bytes" or not first.isdecimal() or not size.isdecimal():
+        raise MetadataFault(f"the server answered with a malformed Content-Range {text!r}")
+    return int(first), int(size)
+
+
+def _check_hash(file: File, body: bytes) -> None:
+    if file.sha256 and sha256(body).hexdigest() != file.sha256:
+        raise MetadataFault(f"{display(file.url)} has another hash than the index announces")
+
+
+def _relabel(metadata: Metadata, source: str) -> Metadata:
+    from dataclasses import replace
+
+    return replace(metadata, source=source)
+
+
+def _is_local(url: str) -> bool:
+    return url.startswith("file:")
+
+
+def _local_path(url: str) -> Path:
+    return Path(url2pathname(urlsplit(url).path))

@@ -1,0 +1,243 @@
+"""From a folder to a plan: what the stack composes, and that it is the same every time."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from cogpack.errors import UserError
+from cogpack.llb.compile import compile_plan
+from cogpack.plan import model
+from cogpack.plan.model import dump, load
+from cogpack.solver.report import dumps, resolution_data
+from cogpack.stacks.compose import Composition, compose, make_plan
+from cogpack.stacks.compose import load as load_project
+from cogpack.stacks.solve import ConflictError, solved
+from support.snapshots import assert_snapshot, definition_text
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = sorted(path.parent.name for path in (ROOT / "examples").glob("*/cog.yaml"))
+
+
+def _plan(composition: Composition) -> model.Plan:
+    return make_plan(composition, solved(composition))
+
+
+def _project(folder: Path, cog_yaml: str, **files: str) -> Path:
+    (folder / "cog.yaml").write_text(cog_yaml)
+    (folder / "predict.py").write_text(
+        "from cog import BaseRunner\n\n\nclass Predictor(BaseRunner):\n"
+        "    def run(self) -> str:\n        return ''\n"
+    )
+    for name, content in files.items():
+        (folder / name.replace("__", ".")).write_text(content)
+    return folder
+
+
+def _stages(plan: model.Plan) -> dict[str, model.Stage]:
+    return {stage.id: stage for phase in plan.build_phases for stage in phase.stages}
+
+
+def _command(stage: model.Stage) -> str:
+    return "\n".join(op.command for op in stage.ops if isinstance(op, model.Exec))
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_examples_resolve_and_plan_as_before(example: str) -> None:
+    composition = load_project(ROOT / "examples" / example)
+    resolution = solved(composition)
+    plan = make_plan(composition, resolution)
+    assert_snapshot(f"{example}/resolution.json", dumps(resolution_data(resolution)))
+    assert_snapshot(f"{example}/plan.json", dump(plan))
+    assert_snapshot(f"{example}/llb.txt", definition_text(compile_plan(plan).definition))
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_example_plans_are_valid_and_survive_a_round_trip(example: str) -> None:
+    plan = _plan(load_project(ROOT / "examples" / example))
+    schema = json.loads((ROOT / "docs" / "plan.schema.json").read_text())
+    jsonschema.validate(json.loads(dump(plan)), schema)
+    assert load(dump(plan)) == plan
+
+
+@pytest.mark.parametrize("verb", [["plan", "--json"], ["llb"], ["resolve", "--json"]])
+def test_the_same_project_gives_the_same_bytes_whatever_the_hash_seed(verb: list[str]) -> None:
+    outputs = {
+        subprocess.run(
+            [sys.executable, "-m", "cogpack", *verb, str(ROOT / "examples" / "image")],
+            env={**os.environ, "PYTHONHASHSEED": seed, "TZ": zone},
+            stdout=subprocess.PIPE,
+            check=True,
+        ).stdout
+        for seed, zone in (("0", "UTC"), ("1", "Asia/Tokyo"), ("4242", "UTC"))
+    }
+    assert len(outputs) == 1
+
+
+def test_no_path_of_this_machine_is_in_a_plan(tmp_path: Path) -> None:
+    folder = _project(tmp_path, "build:\n  python_version: '3.12'\nrun: predict.py:Predictor\n")
+    plan = _plan(load_project(folder))
+    assert str(tmp_path) not in dump(plan)
+    assert str(tmp_path).encode() not in compile_plan(plan).definition
+
+
+def test_the_packages_are_those_of_the_solver_with_their_lines(tmp_path: Path) -> None:
+    folder = _project(tmp_path, "build:\n  python_version: '3.12'\nrun: predict.py:Predictor\n")
+    python = _plan(load_project(folder)).packages["python"]
+    assert python.version.startswith("3.12.")
+    assert [(why.file, why.line) for why in python.because] == [("cog.yaml", 2)]
+
+
+def test_system_packages_are_sorted_and_told_with_their_lines(tmp_path: Path) -> None:
+    folder = _project(
+        tmp_path,
+        "build:\n  python_version: '3.12'\n  system_packages:\n    - libgl1\n    - ffmpeg=7:5.1\n"
+        "run: predict.py:Predictor\n",
+    )
+    apt = _stages(_plan(load_project(folder)))["apt"]
+    assert "install --yes --no-install-recommends ffmpeg=7:5.1 libgl1 tini" in _command(apt)
+    assert {(why.file, why.line) for why in apt.reasons} >= {("cog.yaml", 4), ("cog.yaml", 5)}
+
+
+def test_requirements_are_mounted_and_in_no_layer(tmp_path: Path) -> None:
+    folder = _project(
+        tmp_path,
+        "build:\n  python_version: '3.12'\n  python_requirements: requirements.txt\n"
+        "run: predict.py:Predictor\n",
+        requirements__txt="# a comment\nsix==1.16.0  # another\n-c limits.txt\n",
+        limits__txt="idna<4\n",
+    )
+    stages = _stages(_plan(load_project(folder)))
+    files = {
+        op.path: op.content for op in stages["requirements"].ops if isinstance(op, model.MkFile)
+    }
+    assert files == {"/requirements.txt": "six==1.16.0\n", "/constraints.txt": "idna<4\n"}
+    packages = stages["packages"]
+    assert "--constraint /run/cogpack/constraints.txt" in _command(packages)
+    mounts = [mount for op in packages.ops if isinstance(op, model.Exec) for mount in op.mounts]
+    assert (
+        model.BindMount(source=model.StageInput(id="requirements"), target="/run/cogpack") in mounts
+    )
+
+
+def test_pip_installs_where_the_project_asks_for_it(tmp_path: Path) -> None:
+    folder = _project(
+        tmp_path,
+        "build:\n  python_version: '3.12'\n  python_packages: [six==1.16.0]\n"
+        "run: predict.py:Predictor\ncogpack:\n  installer: pip\n",
+    )
+    assert "python3 -m pip --python" in _command(_stages(_plan(load_project(folder)))["packages"])
+
+
+def test_local_packages_are_mounted_where_the_source_will_be(tmp_path: Path) -> None:
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "pyproject.toml").write_text("[project]\nname = 'lib'\nversion = '1'\n")
+    folder = _project(
+        tmp_path,
+        "build:\n  python_version: '3.12'\n  python_requirements: requirements.txt\n"
+        "run: predict.py:Predictor\n",
+        requirements__txt="-e ./lib\n",
+    )
+    stages = _stages(_plan(load_project(folder)))
+    [install] = [op for op in stages["packages"].ops if isinstance(op, model.Exec)]
+    [mount] = [one for one in install.mounts if isinstance(one, model.BindMount) and one.writable]
+    assert mount.target == "/src"
+    assert isinstance(mount.source, model.LocalInput)
+    assert mount.source.include == ("lib",)
+
+
+def test_a_variable_in_an_index_url_becomes_a_secret_of_the_install(tmp_path: Path) -> None:
+    folder = _project(
+        tmp_path,
+        "build:\n  python_version: '3.12'\n  python_requirements: requirements.txt\n"
+        "run: predict.py:Predictor\n",
+        requirements__txt="--index-url https://user:${INDEX_TOKEN}@index.invalid/simple\nsix\n",
+    )
+    plan = _plan(load_project(folder))
+    [install] = [op for op in _stages(plan)["packages"].ops if isinstance(op, model.Exec)]
+    assert model.SecretMount(id="INDEX_TOKEN", env="INDEX_TOKEN") in install.mounts
+
+
+def test_a_credential_in_the_clear_is_refused_and_not_repeated(tmp_path: Path) -> None:
+    folder = _project(
+        tmp_path,
+        "build:\n  python_version: '3.12'\n  python_requirements: requirements.txt\n"
+        "run: predict.py:Predictor\n",
+        requirements__txt="six\n--index-url https://user:s3cr3t@index.invalid/simple\n",
+    )
+    with pytest.raises(UserError) as caught:
+        _plan(load_project(folder))
+    [fault] = caught.value.faults
+    assert fault.origin is not None
+    assert (fault.origin.file, fault.origin.line) == ("requirements.txt", 2)
+    assert "s3cr3t" not in f"{fault.message}{fault.origin}{fault.hint}"
+
+
+def test_the_network_of_a_build_reaches_every_command(tmp_path: Path) -> None:
+    folder = _project(
+        tmp_path,
+        "build:\n  python_version: '3.12'\n  run: [make]\nrun: predict.py:Predictor\n",
+    )
+    composition = load_project(folder)
+    plan = make_plan(composition, solved(composition), "host")
+    networks = {
+        op.network
+        for stage in _stages(plan).values()
+        for op in stage.ops
+        if isinstance(op, model.Exec)
+    }
+    assert networks == {"host"}
+
+
+def test_a_gpu_project_gets_nvidias_variables_on_a_slim_base(tmp_path: Path) -> None:
+    folder = _project(
+        tmp_path,
+        "build:\n  gpu: true\n  python_version: '3.12'\n  python_packages: [torch==2.7.1+cu128]\n"
+        "run: predict.py:Predictor\n",
+    )
+    plan = _plan(load_project(folder))
+    assert plan.config.env["NVIDIA_VISIBLE_DEVICES"] == "all"
+    assert "slim" in plan.base.runtime
+
+
+def test_markers_decide_what_the_solver_is_asked(tmp_path: Path) -> None:
+    lines = 'torch==2.5.1 ; sys_platform == "darwin"\nnumpy ; python_version < "3.10"\nsix\n'
+    folder = _project(
+        tmp_path,
+        "build:\n  python_version: '3.12'\n  python_requirements: requirements.txt\n"
+        "run: predict.py:Predictor\n",
+        requirements__txt=lines,
+    )
+    asked = {requirement.package for requirement in load_project(folder).requirements}
+    assert "six" in asked
+    assert not asked & {"torch", "numpy"}
+
+
+def test_a_conflict_is_a_user_error_with_the_lines(tmp_path: Path) -> None:
+    folder = _project(
+        tmp_path,
+        "build:\n  python_version: '3.13'\n  python_requirements: requirements.txt\n"
+        "run: predict.py:Predictor\n",
+        requirements__txt="torch==2.4.1\n",
+    )
+    with pytest.raises(ConflictError) as caught:
+        solved(load_project(folder))
+    text = str(caught.value)
+    assert "torch==2.4.1 (requirements.txt:1)" in text
+    assert "(cog.yaml:2)" in text
+
+
+def test_a_folder_that_no_stack_knows_is_told_what_to_write(tmp_path: Path) -> None:
+    from cogpack.project import Project, RequirementsFile
+
+    project = Project(
+        root=tmp_path, name="x", config=None, requirements=RequirementsFile(), source=""
+    )
+    with pytest.raises(UserError, match="no stack knows"):
+        compose(project, "linux/amd64")
