@@ -55,12 +55,15 @@ class Cuda(Block):
             origin = config.origin("build.cuda")
             yield Requirement("cuda", _series(build.cuda), origin)
         if build.cuda and config.cogpack.system_cuda is not False:
-            yield Requirement("system-cuda", "", config.origin("build.cuda"))
+            yield Requirement("system-cuda", _series(build.cuda), config.origin("build.cuda"))
         elif config.cogpack.system_cuda:
             yield Requirement("system-cuda", "", config.origin("cogpack.system_cuda"))
         if build.cudnn:
             origin = config.origin("build.cudnn")
             yield Requirement("cudnn", _series(build.cudnn), origin)
+        if build.cudnn and build.cuda and config.cogpack.system_cuda is not False:
+            major = build.cudnn.split(".")[0]
+            yield Requirement("system-cudnn", f"=={major}", config.origin("build.cudnn"))
         for step in (*project.pre_install, *project.run):
             if _compiles(step.command):
                 yield Requirement("cuda-toolkit", "", step.origin)

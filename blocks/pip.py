@@ -12,7 +12,7 @@ from ..solver.resolution import Resolution
 from .base import Block
 from .demands import demands
 from .layout import PYTHON, SOURCE, VENV, pip_cache, script, settle_times
-from .requirement_files import CONSTRAINTS, REQUIREMENTS, requirement_files
+from .requirement_files import CONSTRAINTS, REQUIREMENTS, requirement_mounts
 
 __all__ = ["Pip"]
 
@@ -40,23 +40,29 @@ class Pip(Block):
         return demands(project, self._platform)
 
     def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
-        files = requirement_files(project, composer)
-        constraint = f" --constraint {CONSTRAINTS}" if files.constrained else ""
+        read = project.requirements
+        entries = (*read.entries, *read.constraints)
+        mounted = requirement_mounts(project, (REQUIREMENTS, CONSTRAINTS), entries)
         install = Exec(
             command=script(
                 f"python3 -m pip --python {PYTHON} install --disable-pip-version-check "
-                f"--no-compile --root-user-action ignore --requirement {REQUIREMENTS}{constraint}",
+                f"--no-compile --root-user-action ignore --requirement {REQUIREMENTS} "
+                f"--constraint {CONSTRAINTS}",
                 # A package may ship a module that this Python cannot compile, as pip allows too.
                 f"{{ {_COMPILE} || true; }}",
                 settle_times(VENV),
             ),
-            mounts=(pip_cache(), TmpfsMount(target="/tmp"), *files.mounts),  # noqa: S108
+            mounts=(
+                pip_cache(),
+                TmpfsMount(target="/tmp"),  # noqa: S108  # a path in the image
+                *mounted,
+            ),
         )
         stage = composer.stage(
             "app-deps",
             "packages",
             "install the project's packages",
             [Workdir(path=SOURCE), install],
-            because=files.because,
+            because=[entry.origin for entry in read.entries],
         )
         composer.export("app", stage)

@@ -1,13 +1,13 @@
-"""What the installers are given: the project's requirements as one file, and what it refers to.
+"""The project's requirements as the files that installers read, and what these refer to.
 
-The file is written anew from what was read, so that comments and the order of options do not
-repeat an install; it never holds a credential.
+The files are written anew from what was read, so that a comment or the order of options does not
+repeat an install; they never hold a credential.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from typing import ClassVar
 
 from ..errors import Fault, UserError
 from ..origin import Origin
@@ -19,48 +19,76 @@ from ..plan.model import (
     Mount,
     ScratchInput,
     SecretMount,
+    StageInput,
 )
 from ..project import Project
 from ..project.redact import Url
 from ..project.requirements import Entry, Options, RequirementsFile
+from ..solver.resolution import Resolution
+from .base import Block
 from .layout import SOURCE
 
-__all__ = ["CONSTRAINTS", "REQUIREMENTS", "RequirementFiles", "requirement_files"]
+__all__ = ["CONSTRAINTS", "INDEXES", "REQUIREMENTS", "RequirementFiles", "requirement_mounts"]
 
 _FOLDER = "/run/cogpack"
+_STAGE = StageInput(id="requirements")
 REQUIREMENTS = f"{_FOLDER}/requirements.txt"
 CONSTRAINTS = f"{_FOLDER}/constraints.txt"
+INDEXES = f"{_FOLDER}/indexes.txt"
 
 
-@dataclass(frozen=True)
-class RequirementFiles:
-    """The mounts under which an installer finds REQUIREMENTS (and CONSTRAINTS, when there are any).
+class RequirementFiles(Block):
+    """Writes REQUIREMENTS, CONSTRAINTS and INDEXES in a stage that is mounted and in no layer.
 
-    because: the lines that asked, in their order.
+    The constraints are the user's, and the builds that the solver chose from an index of their
+    own: `torch==2.7.1` must not become another variant because the default index has one too.
     """
 
-    mounts: tuple[Mount, ...]
-    constrained: bool
-    because: tuple[Origin, ...]
+    name: ClassVar[str] = "requirement-files"
+
+    @classmethod
+    def detect(cls, project: Project) -> bool:
+        return bool(project.requirements.entries)
+
+    def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
+        read = project.requirements
+        _refuse_credentials(read)
+        indexes = "".join(f"{line}\n" for line in _option_lines(read.options))
+        chosen = "".join(
+            f"{choice.package}=={choice.version}\n" for choice in resolution if choice.index
+        )
+        files = {
+            REQUIREMENTS: indexes + _lines(read.entries),
+            CONSTRAINTS: _lines(read.constraints) + chosen,
+            INDEXES: indexes,
+        }
+        composer.side_stage(
+            "system-deps",
+            _STAGE.id,
+            "write down the requirements",
+            ScratchInput(),
+            [
+                MkFile(path=path.removeprefix(_FOLDER), content=content)
+                for path, content in sorted(files.items())
+            ],
+        )
 
 
-def requirement_files(project: Project, composer: Composer) -> RequirementFiles:
-    """Add the stage that holds the files; they are mounted, so they are in no layer.
+def requirement_mounts(
+    project: Project, files: Iterable[str], entries: Iterable[Entry]
+) -> tuple[Mount, ...]:
+    """What an installer needs mounted: files, local packages, and secrets of the URLs.
 
+    files: of REQUIREMENTS, CONSTRAINTS and INDEXES those that it reads; a change of another one
+    then does not repeat it. entries: the requirements that it installs.
     Local wheels, archives and folders are mounted where the source will be: an editable install
     then points to where its code is at run time.
-    Raises UserError for each credential that is written into a requirement.
     """
-    read = project.requirements
-    secrets = _secrets(read)
-    files = [MkFile(path="/requirements.txt", content=_text(read.entries, read.options))]
-    if read.constraints:
-        files.append(MkFile(path="/constraints.txt", content=_text(read.constraints)))
-    stage = composer.side_stage(
-        "app-deps", "requirements", "write down the requirements", ScratchInput(), files
-    )
-    mounts: list[Mount] = [BindMount(source=stage, target=_FOLDER)]
-    if local := _local_paths(project):
+    mounts: list[Mount] = [
+        BindMount(source=_STAGE, source_path=path.removeprefix(_FOLDER), target=path)
+        for path in sorted(files)
+    ]
+    if local := _local_paths(entries, project.requirements.options):
         mounts.append(
             BindMount(
                 source=LocalInput(include=local, exclude=project.ignore.all),
@@ -68,17 +96,13 @@ def requirement_files(project: Project, composer: Composer) -> RequirementFiles:
                 writable=True,
             )
         )
-    mounts += [SecretMount(id=name, env=name) for name in secrets]
-    return RequirementFiles(
-        mounts=tuple(mounts),
-        constrained=bool(read.constraints),
-        because=tuple(entry.origin for entry in read.entries),
-    )
+    names = {name for url, _ in _urls(project.requirements) for name in url.variables}
+    mounts += [SecretMount(id=name, env=name) for name in sorted(names)]
+    return tuple(mounts)
 
 
-def _text(entries: tuple[Entry, ...], options: Options | None = None) -> str:
-    lines = [*_option_lines(options or Options()), *(entry.render() for entry in entries)]
-    return "".join(f"{line}\n" for line in lines)
+def _lines(entries: tuple[Entry, ...]) -> str:
+    return "".join(f"{entry.render()}\n" for entry in entries)
 
 
 def _option_lines(options: Options) -> Iterator[str]:
@@ -100,10 +124,9 @@ def _option_lines(options: Options) -> Iterator[str]:
         yield "--require-hashes"
 
 
-def _local_paths(project: Project) -> tuple[str, ...]:
-    entries = (*project.requirements.entries, *project.requirements.constraints)
+def _local_paths(entries: Iterable[Entry], options: Options) -> tuple[str, ...]:
     paths = {entry.path for entry in entries if entry.is_local}
-    paths |= {place.path for place in project.requirements.options.find_links if place.path}
+    paths |= {place.path for place in options.find_links if place.path}
     return ("**",) if "." in paths else tuple(sorted(paths))
 
 
@@ -120,24 +143,16 @@ def _urls(read: RequirementsFile) -> Iterator[tuple[Url, Origin]]:
             yield place.url, place.origin
 
 
-def _secrets(read: RequirementsFile) -> tuple[str, ...]:
-    """The variables that the URLs refer to; each is a secret of the install.
-
-    Raises UserError for every URL that has a credential in the clear.
-    """
-    faults = []
-    names: set[str] = set()
-    for url, origin in _urls(read):
-        if url.has_credentials and not url.variables:
-            faults.append(
-                Fault(
-                    "a credential stands in the URL, and the image's plan would hold it",
-                    origin,
-                    hint="write a variable in its place, as in ${INDEX_TOKEN}, and give it to the "
-                    "build: cogpack build --secret id=INDEX_TOKEN,env=INDEX_TOKEN",
-                )
-            )
-        names.update(url.variables)
+def _refuse_credentials(read: RequirementsFile) -> None:
+    faults = [
+        Fault(
+            "a credential stands in the URL, and the image's plan would hold it",
+            origin,
+            hint="write a variable in its place, as in ${INDEX_TOKEN}, and give it to the build: "
+            "cogpack build --secret id=INDEX_TOKEN,env=INDEX_TOKEN",
+        )
+        for url, origin in _urls(read)
+        if url.has_credentials
+    ]
     if faults:
         raise UserError(faults)
-    return tuple(sorted(names))

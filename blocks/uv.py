@@ -12,7 +12,7 @@ from ..solver.resolution import Resolution
 from .base import Block
 from .demands import demands
 from .layout import PYTHON, SOURCE, UV, UV_ENV, VENV, script, settle_times, uv_mounts
-from .requirement_files import CONSTRAINTS, REQUIREMENTS, requirement_files
+from .requirement_files import CONSTRAINTS, REQUIREMENTS, requirement_mounts
 
 __all__ = ["Uv"]
 
@@ -33,14 +33,19 @@ class Uv(Block):
         return demands(project, self._platform)
 
     def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
-        files = requirement_files(project, composer)
-        constraint = f" --constraint {CONSTRAINTS}" if files.constrained else ""
+        read = project.requirements
+        entries = (*read.entries, *read.constraints)
+        mounted = requirement_mounts(project, (REQUIREMENTS, CONSTRAINTS), entries)
         install = Exec(
             command=script(
-                f"{UV} pip install --python {PYTHON} --requirement {REQUIREMENTS}{constraint}",
+                f"{UV} pip install --python {PYTHON} --requirement {REQUIREMENTS} "
+                f"--constraint {CONSTRAINTS}",
                 settle_times(VENV),
             ),
-            mounts=(*uv_mounts(), *files.mounts),
+            mounts=(
+                *uv_mounts(),
+                *mounted,
+            ),
             env=UV_ENV,
         )
         stage = composer.stage(
@@ -48,6 +53,6 @@ class Uv(Block):
             "packages",
             "install the project's packages",
             [Workdir(path=SOURCE), install],
-            because=files.because,
+            because=[entry.origin for entry in read.entries],
         )
         composer.export("app", stage)

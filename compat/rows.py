@@ -3,8 +3,8 @@
 A field's type says how its cell is read (see `READERS`); what the columns mean is told in README.md
 beside the tables. Reading files is `tables`' subject.
 
-They are named tuples, which are as frozen as dataclasses and defined in an eighth of the time: every
-command pays for that at its start.
+They are named tuples: as frozen as dataclasses, and defined in an eighth of the time, for which
+every command would pay at its start.
 """
 
 # No deferred annotations here: the types themselves are looked up when rows are read.
@@ -85,7 +85,7 @@ class TorchBuild(NamedTuple):
     triton: str
     kernels: tuple[str, ...]
     libraries: str
-    index: str
+    index_url: str
     source: str
     checked: str
     file: str

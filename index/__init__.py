@@ -1,4 +1,4 @@
-"""Reads package indexes: pages (PEP 503, 691, 700, 592) and metadata (PEP 658) with a cache on disk.
+"""Reads package indexes: pages (PEP 503, 691, 700, 592), metadata (PEP 658), a cache on disk.
 
 `find_sources` says which indexes a project uses, `open_client` opens them, `IndexSet` answers a
 resolver. A tool that reads one index asks `IndexClient` itself. This package knows nothing of the

@@ -11,11 +11,11 @@ import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable
-from typing import IO, Protocol
+from typing import IO, Protocol, cast
 
 from packaging.utils import canonicalize_name
 
-from .metadata import MetadataFault
+from .metadata import MetadataError
 
 __all__ = ["RangeReader", "sdist_metadata", "wheel_metadata"]
 
@@ -96,22 +96,22 @@ class RangeReader(io.RawIOBase):
         return piece[: end - start]
 
 
-def wheel_metadata(file: IO[bytes], name: str) -> bytes:
+def wheel_metadata(file: IO[bytes] | RangeReader, name: str) -> bytes:
     """The METADATA member of a wheel.
 
     file: the wheel, seekable. name: normalised project name; its .dist-info is the one read.
 
-    Raises MetadataFault when the file is no wheel of that project.
+    Raises MetadataError when the file is no wheel of that project.
     """
     try:
-        with zipfile.ZipFile(file) as wheel:
+        with zipfile.ZipFile(cast("IO[bytes]", file)) as wheel:
             member = _find_metadata(wheel.namelist(), name)
             info = wheel.getinfo(member)
             if info.file_size > _MEMBER_LIMIT:
-                raise MetadataFault(f"its METADATA has {info.file_size} bytes")
+                raise MetadataError(f"its METADATA has {info.file_size} bytes")
             return wheel.read(info)
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, RuntimeError) as error:
-        raise MetadataFault(f"the wheel cannot be read ({error})") from error
+        raise MetadataError(f"the wheel cannot be read ({error})") from error
 
 
 def _find_metadata(names: list[str], project: str) -> str:
@@ -123,14 +123,14 @@ def _find_metadata(names: list[str], project: str) -> str:
         if is_info and canonicalize_name(owner) == project:
             found.append(path)
     if len(found) != 1:
-        raise MetadataFault(f"the wheel has {len(found)} METADATA files of {project}, not one")
+        raise MetadataError(f"the wheel has {len(found)} METADATA files of {project}, not one")
     return found[0]
 
 
 def sdist_metadata(body: bytes, filename: str) -> bytes:
     """The PKG-INFO at the top of an sdist.
 
-    Raises MetadataFault when there is none or the archive cannot be read.
+    Raises MetadataError when there is none or the archive cannot be read.
     """
     try:
         reader = _zip_pkg_info if filename.endswith(".zip") else _tar_pkg_info
@@ -143,7 +143,7 @@ def sdist_metadata(body: bytes, filename: str) -> bytes:
         OSError,
         RuntimeError,
     ) as error:
-        raise MetadataFault(f"the sdist cannot be read ({error})") from error
+        raise MetadataError(f"the sdist cannot be read ({error})") from error
 
 
 def _tar_pkg_info(body: bytes) -> bytes:
@@ -156,7 +156,7 @@ def _tar_pkg_info(body: bytes) -> bytes:
                 opened = archive.extractfile(member)
                 if opened is not None and member.size <= _MEMBER_LIMIT:
                     return opened.read()
-    raise MetadataFault("the sdist has no PKG-INFO")
+    raise MetadataError("the sdist has no PKG-INFO")
 
 
 def _zip_pkg_info(body: bytes) -> bytes:
@@ -164,7 +164,7 @@ def _zip_pkg_info(body: bytes) -> bytes:
         for info in archive.infolist():
             if _is_top_pkg_info(info.filename) and info.file_size <= _MEMBER_LIMIT:
                 return archive.read(info)
-    raise MetadataFault("the sdist has no PKG-INFO")
+    raise MetadataError("the sdist has no PKG-INFO")
 
 
 def _is_top_pkg_info(path: str) -> bool:
@@ -184,5 +184,5 @@ class _Bounded(io.RawIOBase):
         data = self._read(size)
         self._left -= len(data)
         if self._left < 0:
-            raise MetadataFault("the sdist unpacks to more than any sdist should")
+            raise MetadataError("the sdist unpacks to more than any sdist should")
         return data

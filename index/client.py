@@ -18,9 +18,9 @@ import msgspec
 from ..errors import BuilderError, UserError
 from .flat import by_project, folder_links, local_page_links
 from .http import Answer, Fetcher
-from .links import Link, PageFault, pack, read_html, read_json, unpack
+from .links import Link, PageError, pack, read_html, read_json, unpack
 from .location import Location, display
-from .metadata import Metadata, MetadataFault, NoMetadata, dump_metadata, load_metadata
+from .metadata import Metadata, MetadataError, NoMetadata, dump_metadata, load_metadata
 from .page import File, Page
 from .release import ReleaseReader
 from .store import Store
@@ -160,7 +160,10 @@ class IndexClient:
             found = local_page_links(location, name)
             return None if found is None else self._build(location, name, found)
         body = self._cached(
-            location, location.page_url(name), _ACCEPT, lambda answer: _convert(answer, name, location)
+            location,
+            location.page_url(name),
+            _ACCEPT,
+            lambda answer: _convert(answer, name, location),
         )
         return None if body is None else unpack(name, location.url, body)
 
@@ -232,7 +235,7 @@ class IndexClient:
             return None
         try:
             metadata = load_metadata(body)
-        except MetadataFault:
+        except MetadataError:
             return None
         return metadata if (metadata.name, metadata.version) == (name, file.version) else None
 
@@ -256,8 +259,8 @@ def _read_links(answer: Answer, location: Location) -> list[Link]:
             return read_json(answer.body)
         if kind.endswith("html") or kind == "application/xhtml+xml":
             return read_html(answer.body, _charset(options))
-        raise PageFault(f"it is {kind or 'of no type'} and neither JSON nor HTML")
-    except PageFault as fault:
+        raise PageError(f"it is {kind or 'of no type'} and neither JSON nor HTML")
+    except PageError as fault:
         raise BuilderError(
             f"package index {location.display}: {display(answer.url)} is no index page: {fault}",
             hint="check the URL of the index",

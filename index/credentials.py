@@ -42,17 +42,18 @@ class CredentialBook:
         use_keyring: bool = True,
     ) -> None:
         self._environ = dict(environ or {})
-        self._locations: tuple[Location, ...] = ()
+        self._locations: tuple[Location, ...] = tuple(dict.fromkeys(locations))
         self._use_keyring = use_keyring
         self._netrc: _Netrc | None = None
         self._asked: dict[tuple[str, str, int], Credential | None] = {}
         self._lock = threading.Lock()
-        self.add(locations)
 
     def add(self, locations: Iterable[Location]) -> None:
         """Take further indexes into the book; one that is known already stays as it is."""
-        fresh = [item for item in locations if item not in self._locations]
-        self._locations += tuple(fresh)
+        with self._lock:
+            fresh = [item for item in locations if item not in self._locations]
+            if fresh:
+                self._locations += tuple(fresh)
 
     def known(self, url: str) -> Credential | None:
         """The credential to send with a request, without asking anybody.

@@ -13,7 +13,7 @@ from urllib.request import pathname2url
 from packaging.utils import canonicalize_name
 
 from ..errors import UserError
-from .links import Link, PageFault, read_html, read_json
+from .links import Link, PageError, read_html, read_json
 from .location import Location
 
 __all__ = ["by_project", "folder_links", "local_page_links"]
@@ -47,7 +47,7 @@ def folder_links(location: Location) -> list[Link]:
                 if item.is_file()
             ]
         return _read_file(path)
-    except (OSError, PageFault) as error:
+    except (OSError, PageError) as error:
         where = f"{location.origin}: " if location.origin else ""
         raise UserError(f"{where}find-links {path} cannot be read ({error})") from error
 
@@ -59,7 +59,7 @@ def local_page_links(location: Location, name: str) -> list[Link] | None:
         return None
     try:
         return _read_file(page)
-    except (OSError, PageFault) as error:
+    except (OSError, PageError) as error:
         raise UserError(f"package index {location.display}: {page} cannot be read") from error
 
 

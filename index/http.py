@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import httpx
     from tenacity import RetryCallState
 
-__all__ = ["Answer", "Fetcher", "HttpSettings", "Oversized"]
+__all__ = ["Answer", "Fetcher", "HttpSettings", "OversizedError"]
 
 _RETRY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 
@@ -76,7 +76,7 @@ class Answer:
         return self.status in {404, 410}
 
 
-class Oversized(Exception):  # noqa: N818  # an answer that its asker handles
+class OversizedError(Exception):  # an answer that its asker handles
     """A body longer than its asker wants to read."""
 
 
@@ -123,17 +123,21 @@ class Fetcher:
         limit: longest body, in bytes.
 
         Raises RetryableError when the network or the server fails to the end, UserError when the
-        server refuses the credential, BuilderError for another refusal, Oversized past the limit.
+        server refuses the credential, BuilderError for another refusal, OversizedError past the
+        limit.
         """
-        from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
+        from tenacity import Retrying, retry_if_exception_type
 
+        if location is not None:
+            self.credentials.add([location])
         deadline = self._clock() + self.settings.total_seconds
 
-        def out_of_time(state: RetryCallState) -> bool:
-            return self._clock() + self._pause(state) >= deadline
+        def is_over(state: RetryCallState) -> bool:
+            is_last = state.attempt_number >= self.settings.attempts
+            return is_last or self._clock() + self._pause(state) >= deadline
 
         tries = Retrying(
-            stop=stop_after_attempt(self.settings.attempts) | out_of_time,
+            stop=is_over,
             wait=self._pause,
             retry=retry_if_exception_type(_AgainError),
             sleep=self._sleep,
@@ -218,14 +222,14 @@ class Fetcher:
             return b""
         announced = response.headers.get("content-length", "")
         if limit is not None and announced.isdecimal() and int(announced) > limit:
-            raise Oversized
+            raise OversizedError
         pieces = []
         count = 0
         for piece in response.iter_bytes():
             pieces.append(piece)
             count += len(piece)
             if limit is not None and count > limit:
-                raise Oversized
+                raise OversizedError
             if self._clock() > deadline:
                 seconds = self.settings.total_seconds
                 raise _AgainError(f"the transfer took longer than {seconds:g} s")
@@ -275,7 +279,7 @@ def _client(settings: HttpSettings) -> httpx.Client:
         except (OSError, ssl.SSLError) as error:
             raise UserError(f"the certificates in {settings.ca_file} cannot be read") from error
     mounts: dict[str, httpx.BaseTransport | None] = {
-        f"https://{host}": httpx.HTTPTransport(verify=False, limits=limits)  # noqa: S501  # asked for
+        f"https://{host}": httpx.HTTPTransport(verify=False, limits=limits)  # asked for
         for host in settings.trusted_hosts
     }
     return httpx.Client(

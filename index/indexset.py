@@ -1,9 +1,9 @@
 """Several indexes as one: which index a package comes from.
 
-The rule: a package comes from one index only. A pinned package comes from its index and no
-other; any other from the first of find-links, extra indexes, default index, in the user's order, that
-has files of it. So nobody can put a package of the same name and a higher version in front of a
-private one (dependency confusion).
+The rule: a package comes from one index only. A pinned package comes from its index and no other;
+any other from the first of find-links, extra indexes, default index, in the user's order, that has
+files of it. So nobody can put a package of the same name and a higher version in front of a private
+one (dependency confusion).
 """
 
 from __future__ import annotations
@@ -60,12 +60,13 @@ class Sources:
 
     def pin(self, packages: Mapping[str, Location]) -> Sources:
         """The same with further packages pinned to indexes of their own."""
-        merged = {canonicalize_name(name): place for name, place in packages.items()}
+        merged: dict[str, Location] = dict(self.pinned)
+        merged.update((canonicalize_name(name), place) for name, place in packages.items())
         return Sources(
             self.default,
             self.extra,
             self.find_links,
-            MappingProxyType({**self.pinned, **merged}),
+            MappingProxyType(merged),
             self.notes,
         )
 

@@ -6,7 +6,6 @@ versions of a project decodes the files of five and not of five hundred. Nothing
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -18,7 +17,7 @@ from packaging.version import InvalidVersion, Version
 
 from .page import File, Page
 
-__all__ = ["Link", "PageFault", "pack", "read_html", "read_json", "unpack"]
+__all__ = ["Link", "PageError", "pack", "read_html", "read_json", "unpack"]
 
 # The formats of sdists: PEP 625, and the zip files that came before it.
 _SDIST_SUFFIXES = (".tar.gz", ".zip")
@@ -27,7 +26,7 @@ _SDIST_SUFFIXES = (".tar.gz", ".zip")
 _KNOWN_MAJOR = "1"
 
 
-class PageFault(ValueError):
+class PageError(ValueError):
     """A page that cannot be read: it is cut, no index page, or of a later protocol."""
 
 
@@ -39,9 +38,9 @@ class Link(msgspec.Struct, frozen=True, rename="kebab", gc=False):
 
     filename: str
     url: str
-    hashes: dict[str, str] = {}  # noqa: RUF012  # msgspec copies it for each instance
+    hashes: dict[str, str] = {}
     requires_python: str | None = None
-    yanked: bool | str = False
+    yanked: bool | str | None = False
     upload_time: str | None = None
     size: int | None = None
     core_metadata: bool | dict[str, str] | None = None
@@ -50,7 +49,7 @@ class Link(msgspec.Struct, frozen=True, rename="kebab", gc=False):
 
 class _JsonPage(msgspec.Struct, frozen=True):
     files: list[Link]
-    meta: dict[str, Any] = {}  # noqa: RUF012  # msgspec copies it for each instance
+    meta: dict[str, Any] = {}
 
 
 class _Packed(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -63,7 +62,7 @@ class _Packed(msgspec.Struct, frozen=True, array_like=True, gc=False):
     url: str
     hashes: dict[str, str]
     requires_python: str | None
-    yanked: bool | str
+    yanked: bool | str | None
     upload_time: str | None
     size: int | None
     metadata: bool | dict[str, str] | None
@@ -78,12 +77,12 @@ _encode = msgspec.msgpack.Encoder().encode
 def read_json(body: bytes) -> list[Link]:
     """The files of a PEP 691 page.
 
-    Raises PageFault when the page is cut, malformed or of a later protocol.
+    Raises PageError when the page is cut, malformed or of a later protocol.
     """
     try:
         page = _decode_json(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise PageFault(f"its JSON cannot be read ({error})") from error
+        raise PageError(f"its JSON cannot be read ({error})") from error
     _check_protocol(str(page.meta.get("api-version", "1.0")))
     return page.files
 
@@ -92,7 +91,7 @@ def read_html(body: bytes, charset: str | None = None) -> list[Link]:
     """The files of a PEP 503 page, or of any HTML page that links to files.
 
     charset: of the Content-Type header; without one the parser follows HTML's own rules.
-    Raises PageFault when the page is of a later protocol.
+    Raises PageError when the page is of a later protocol.
     """
     from selectolax.lexbor import LexborHTMLParser
 
@@ -117,25 +116,34 @@ def pack(name: str, base_url: str, links: Iterable[Link]) -> bytes:
 
     name: normalised project name. base_url: what relative URLs start from.
     """
-    releases: dict[Version, list[_Packed]] = defaultdict(list)
+    releases: dict[Version, list[_Packed]] = {}
+    # A page has thousands of files and hundreds of versions: each text is parsed once.
+    by_text: dict[str, list[_Packed] | None] = {}
     version_of = _version_reader(name)
     for link in links:
-        version = version_of(link.filename)
-        if version is not None:
-            releases[version].append(_pack_link(link, base_url))
-    return _encode([(str(version), releases[version]) for version in sorted(releases, reverse=True)])
+        text = version_of(link.filename)
+        if text is None:
+            continue
+        if text not in by_text:
+            by_text[text] = _release(releases, text)
+        release = by_text[text]
+        if release is not None:
+            release.append(_pack_link(link, base_url))
+    return _encode(
+        [(str(version), releases[version]) for version in sorted(releases, reverse=True)]
+    )
 
 
 def unpack(name: str, index: str, body: bytes) -> Page:
     """The page of a compact form; its files are decoded when they are asked for.
 
-    Raises PageFault when the bytes are no compact form.
+    Raises PageError when the bytes are no compact form.
     """
     try:
         packed = _decode_releases(body)
         raw = {Version(text): files for text, files in packed}
     except (msgspec.DecodeError, InvalidVersion) as error:
-        raise PageFault(str(error)) from error
+        raise PageError(str(error)) from error
     return Page(name, index, _Releases(raw))
 
 
@@ -170,7 +178,7 @@ class _Releases(Mapping[Version, tuple[File, ...]]):
 
 def _check_protocol(version: str) -> None:
     if version.partition(".")[0] != _KNOWN_MAJOR:
-        raise PageFault(f"it follows protocol version {version}, of which only 1.x is known")
+        raise PageError(f"it follows protocol version {version}, of which only 1.x is known")
 
 
 def _html_link(attributes: Mapping[str, str | None], base: str) -> Link | None:
@@ -212,9 +220,15 @@ def _kind(filename: str) -> Literal["wheel", "sdist"] | None:
     return "sdist" if filename.endswith(_SDIST_SUFFIXES) else None
 
 
-def _version_reader(name: str) -> Callable[[str], Version | None]:
-    """A function from a file name to the version, None for a file of another project or junk."""
-    versions: dict[str, Version | None] = {}
+def _release(releases: dict[Version, list[_Packed]], text: str) -> list[_Packed] | None:
+    try:
+        return releases.setdefault(Version(text), [])
+    except InvalidVersion:
+        return None
+
+
+def _version_reader(name: str) -> Callable[[str], str | None]:
+    """A function from a file name to its version; None for junk and other projects' files."""
     own: dict[str, bool] = {}
 
     def is_own(text: str) -> bool:
@@ -223,17 +237,9 @@ def _version_reader(name: str) -> Callable[[str], Version | None]:
             found = own[text] = canonicalize_name(text) == name
         return found
 
-    def read(filename: str) -> Version | None:
+    def read(filename: str) -> str | None:
         is_wheel = filename.endswith(".whl")
-        text = _wheel_version(filename, is_own) if is_wheel else _sdist_version(filename, is_own)
-        if text is None:
-            return None
-        if text not in versions:
-            try:
-                versions[text] = Version(text)
-            except InvalidVersion:
-                versions[text] = None
-        return versions[text]
+        return _wheel_version(filename, is_own) if is_wheel else _sdist_version(filename, is_own)
 
     return read
 

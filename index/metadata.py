@@ -17,7 +17,7 @@ from packaging.version import InvalidVersion, Version
 
 from .page import mend_specifier, python_specifier
 
-__all__ = ["Metadata", "MetadataFault", "NoMetadata", "parse_metadata"]
+__all__ = ["Metadata", "MetadataError", "NoMetadata", "parse_metadata"]
 
 # Core metadata fields whose value must be static before an sdist's PKG-INFO may be believed.
 _NEEDED_STATIC = ("requires-dist", "requires-python", "provides-extra")
@@ -26,7 +26,7 @@ _NEEDED_STATIC = ("requires-dist", "requires-python", "provides-extra")
 _STATIC_SDIST_VERSION = Version("2.2")
 
 
-class MetadataFault(ValueError):
+class MetadataError(ValueError):
     """Metadata that cannot be used: malformed, of another project, or not static."""
 
 
@@ -94,18 +94,18 @@ def parse_metadata(body: bytes, *, source: str = "", sdist: bool = False) -> Met
     source: where it was found, kept in the result.
     sdist: it is an sdist's, so the fields must be static (metadata 2.2 or later).
 
-    Raises MetadataFault when name or version are missing or malformed, or the fields not static.
+    Raises MetadataError when name or version are missing or malformed, or the fields not static.
     """
     from packaging.metadata import parse_email
 
     raw, unparsed = parse_email(body)
     name = canonicalize_name(raw.get("name") or "")
     if not name:
-        raise MetadataFault("it has no Name field")
+        raise MetadataError("it has no Name field")
     try:
         version = Version(raw.get("version") or "")
     except InvalidVersion as error:
-        raise MetadataFault(f"its Version is malformed ({error})") from error
+        raise MetadataError(f"its Version is malformed ({error})") from error
     if sdist:
         _require_static(raw.get("metadata_version") or "", raw.get("dynamic") or [])
     python_text = (raw.get("requires_python") or "").strip()
@@ -146,13 +146,13 @@ def dump_metadata(metadata: Metadata) -> bytes:
 def load_metadata(body: bytes) -> Metadata:
     """The metadata of a compact form.
 
-    Raises MetadataFault when the bytes are none.
+    Raises MetadataError when the bytes are none.
     """
     try:
         packed = _decode(body)
         version = Version(packed.version)
     except (msgspec.DecodeError, InvalidVersion) as error:
-        raise MetadataFault(str(error)) from error
+        raise MetadataError(str(error)) from error
     return Metadata(
         packed.name,
         version,
@@ -168,15 +168,15 @@ def _require_static(metadata_version: str, dynamic: Iterable[str]) -> None:
     try:
         version = Version(metadata_version)
     except InvalidVersion as error:
-        raise MetadataFault("its Metadata-Version is malformed") from error
+        raise MetadataError("its Metadata-Version is malformed") from error
     if version < _STATIC_SDIST_VERSION:
-        raise MetadataFault(
+        raise MetadataError(
             f"its metadata is version {version}: only a build would tell the dependencies"
         )
     changing = {item.lower() for item in dynamic}.intersection(_NEEDED_STATIC)
     if changing:
         names = ", ".join(sorted(item.title() for item in changing))
-        raise MetadataFault(f"{names} is dynamic: only a build would tell the dependencies")
+        raise MetadataError(f"{names} is dynamic: only a build would tell the dependencies")
 
 
 def _mend_all(lines: Iterable[str], warnings: list[str]) -> tuple[str, ...]:

@@ -138,7 +138,7 @@ def python_specifier(text: str | None) -> SpecifierSet | None:
 
 
 def mend_specifier(text: str) -> str:
-    """Specifiers with `.*` dropped after `<`, `<=`, `>`, `>=` and `~=`, where PEP 440 forbids it."""
+    """Specifiers without the `.*` that PEP 440 forbids after `<`, `<=`, `>`, `>=` and `~=`."""
     mended = []
     for clause in text.split(","):
         clause = clause.strip()

@@ -1,7 +1,7 @@
 """The HTTP cache for index pages: hishel's RFC 9111 rules over the files of `store.py`.
 
-Pages are kept in the compact form of `links.py`, so that a hit costs neither HTML nor JSON parsing. How
-long a page is fresh is decided here and not by the server; what is asked again is asked
+Pages are kept in the compact form of `links.py`, so that a hit costs neither HTML nor JSON parsing.
+How long a page is fresh is decided here and not by the server; what is asked again is asked
 conditionally (ETag, Last-Modified). Credentials never reach this layer.
 """
 

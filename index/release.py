@@ -6,18 +6,18 @@ the same for the release's other wheels, PKG-INFO of the sdist. Nothing is ever 
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-from ..errors import BuilderError, RetryableError
+from ..errors import BuilderError, RetryableError, UserError
 from .archive import RangeReader, sdist_metadata, wheel_metadata
-from .http import Fetcher, Oversized
+from .http import Fetcher, OversizedError
 from .location import Location, display
-from .metadata import Metadata, MetadataFault, NoMetadata, parse_metadata
+from .metadata import Metadata, MetadataError, NoMetadata, parse_metadata
 from .page import File
 
 __all__ = ["ReleaseReader"]
@@ -54,12 +54,12 @@ class ReleaseReader:
         for number, wheel in enumerate(wheels):
             found = self._of_wheel(name, wheel, location, reasons)
             if found is not None:
-                return found if number == 0 else _relabel(found, "another wheel")
+                return found if number == 0 else replace(found, source="another wheel")
         for sdist in (file for file in files if file.kind == "sdist"):
             try:
                 body = sdist_metadata(self._whole(sdist, location), sdist.filename)
                 return self._checked(name, sdist, body, "the sdist", sdist=True)
-            except MetadataFault as fault:
+            except MetadataError as fault:
                 reasons.append(f"{sdist.filename}: {fault}")
         version = files[0].version
         return NoMetadata(name, version, tuple(reasons) or ("the release has no wheel or sdist",))
@@ -76,12 +76,12 @@ class ReleaseReader:
                 body = step(name, wheel, location)
                 if body is not None:
                     return self._checked(name, wheel, body, source)
-            except MetadataFault as fault:
+            except MetadataError as fault:
                 reasons.append(f"{wheel.filename}: {fault}")
         return None
 
     def _sibling(self, name: str, wheel: File, location: Location | None) -> bytes | None:
-        """The metadata file; None when there is none. An index that announces nothing may have it."""
+        """The metadata file, tried even when nothing announces it; None when there is none."""
         if wheel.metadata == "no":
             return None
         if _is_local(wheel.url):
@@ -91,18 +91,19 @@ class ReleaseReader:
             answer = self._fetcher.get(
                 wheel.url + ".metadata", location=location, limit=_METADATA_LIMIT
             )
-        except Oversized as error:
-            raise MetadataFault("its metadata file is longer than any should be") from error
+        except OversizedError as error:
+            raise MetadataError("its metadata file is longer than any should be") from error
         except RetryableError:
             raise
-        except BuilderError:
-            # Object stores answer 400 and the like for what they do not have.
+        except (BuilderError, UserError):
+            # Object stores answer 400 or 403 for what they do not have. When it is the credential
+            # that is refused, the wheel is refused too, and that is told.
             return None
         if answer.is_absent or answer.status != 200:
             return None
         announced = wheel.metadata if wheel.metadata != "yes" else None
         if announced and sha256(answer.body).hexdigest() != announced:
-            raise MetadataFault("its metadata file has another hash than the index announces")
+            raise MetadataError("its metadata file has another hash than the index announces")
         return answer.body
 
     def _inside(self, name: str, wheel: File, location: Location | None) -> bytes:
@@ -111,12 +112,12 @@ class ReleaseReader:
                 with _local_path(wheel.url).open("rb") as file:
                     return wheel_metadata(file, name)
             except OSError as error:
-                raise MetadataFault(f"it cannot be read ({error.strerror})") from error
+                raise MetadataError(f"it cannot be read ({error.strerror})") from error
         try:
             with RangeReader(_Ranges(self._fetcher, wheel, location, self._limit)) as file:
                 return wheel_metadata(file, name)
-        except Oversized as error:
-            raise MetadataFault(
+        except OversizedError as error:
+            raise MetadataError(
                 f"the server serves no ranges and the wheel has more than {self._limit} bytes"
             ) from error
 
@@ -125,13 +126,13 @@ class ReleaseReader:
             try:
                 return _local_path(file.url).read_bytes()
             except OSError as error:
-                raise MetadataFault(f"it cannot be read ({error.strerror})") from error
+                raise MetadataError(f"it cannot be read ({error.strerror})") from error
         try:
             answer = self._fetcher.get(file.url, location=location, limit=self._limit)
-        except Oversized as error:
-            raise MetadataFault(f"it has more than {self._limit} bytes") from error
+        except OversizedError as error:
+            raise MetadataError(f"it has more than {self._limit} bytes") from error
         if answer.status != 200:
-            raise MetadataFault(f"the server answered {answer.status}")
+            raise MetadataError(f"the server answered {answer.status}")
         _check_hash(file, answer.body)
         return answer.body
 
@@ -141,16 +142,14 @@ class ReleaseReader:
     ) -> Metadata:
         metadata = parse_metadata(body, source=source, sdist=sdist)
         if (metadata.name, metadata.version) != (name, file.version):
-            raise MetadataFault(f"it says it is {metadata.name} {metadata.version}")
+            raise MetadataError(f"it says it is {metadata.name} {metadata.version}")
         return metadata
 
 
 class _Ranges:
     """A remote wheel in pieces (`archive.RangeSource`); whole when the server has no ranges."""
 
-    def __init__(
-        self, fetcher: Fetcher, file: File, location: Location | None, limit: int
-    ) -> None:
+    def __init__(self, fetcher: Fetcher, file: File, location: Location | None, limit: int) -> None:
         self._fetcher = fetcher
         self._file = file
         self._location = location
@@ -180,7 +179,7 @@ class _Ranges:
             self._file.url, headers=headers, location=self._location, limit=self._limit
         )
         if answer.is_absent:
-            raise MetadataFault(f"the server answered {answer.status}")
+            raise MetadataError(f"the server answered {answer.status}")
         if answer.status == 416:
             # No such range: an empty file, or a server that does not know ranges from the end.
             answer = self._fetcher.get(self._file.url, location=self._location, limit=self._limit)
@@ -190,7 +189,7 @@ class _Ranges:
             return answer.body
         first, size = _content_range(answer.headers.get("content-range", ""))
         if (start is not None and first != start) or self._size not in {0, size}:
-            raise MetadataFault("the server answered with another range than asked for")
+            raise MetadataError("the server answered with another range than asked for")
         self._size = size
         return answer.body
 
@@ -201,19 +200,13 @@ def _content_range(text: str) -> tuple[int, int]:
     span, _, size = rest.partition("/")
     first = span.partition("-")[0]
     if unit != "bytes" or not first.isdecimal() or not size.isdecimal():
-        raise MetadataFault(f"the server answered with a malformed Content-Range {text!r}")
+        raise MetadataError(f"the server answered with a malformed Content-Range {text!r}")
     return int(first), int(size)
 
 
 def _check_hash(file: File, body: bytes) -> None:
     if file.sha256 and sha256(body).hexdigest() != file.sha256:
-        raise MetadataFault(f"{display(file.url)} has another hash than the index announces")
-
-
-def _relabel(metadata: Metadata, source: str) -> Metadata:
-    from dataclasses import replace
-
-    return replace(metadata, source=source)
+        raise MetadataError(f"{display(file.url)} has another hash than the index announces")
 
 
 def _is_local(url: str) -> bool:

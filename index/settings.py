@@ -145,13 +145,11 @@ def default_index_url() -> str:
     spec = importlib.util.find_spec(package)
     if spec is not None and spec.origin:
         for node in ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body:
-            targets = [node.target] if isinstance(node, ast.AnnAssign) else []
-            targets = list(node.targets) if isinstance(node, ast.Assign) else list(targets)
-            is_it = any(isinstance(item, ast.Name) and item.id == name for item in targets)
-            if is_it and isinstance(node, ast.Assign | ast.AnnAssign):
-                value = node.value
-                if isinstance(value, ast.Constant) and isinstance(value.value, str):
-                    return value.value
+            if isinstance(node, ast.AnnAssign | ast.Assign):
+                targets = [node.target] if isinstance(node, ast.AnnAssign) else node.targets
+                named = any(isinstance(item, ast.Name) and item.id == name for item in targets)
+                if named and isinstance(node.value, ast.Constant):
+                    return str(node.value.value)
     return str(getattr(importlib.import_module(package), name))
 
 

@@ -1,8 +1,8 @@
 """The cache folder: small files, written whole, checked when they are read.
 
-What is in them is the business of others. A file is written beside its place and renamed, so that
-a reader in any process sees the old content or the new one and a kill leaves neither half. Each file
-ends with its checksum, so that one torn by a power cut counts as absent.
+What is in them is the business of others. A file is written elsewhere and renamed into place, so
+that a reader in any process sees the old content or the new one, whenever a writer is killed. Each
+file ends with its checksum, so that one torn by a power cut counts as absent.
 """
 
 from __future__ import annotations

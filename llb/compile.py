@@ -4,8 +4,8 @@ How a single stage becomes one layer is `llb.forms`' business; the bytes are `ll
 compiler trusts a plan to be validated: what has slipped through is cogpack's own fault.
 
 Times: made files, folders and links get a fixed time, so that a layer's digest does not change
-from run to run. Copies keep the times of their source: Python's byte code is only valid for a
-source file with the time that it had when it was compiled.
+from run to run. Copies keep the times of their source unless the plan gives one: Python's byte code
+is only valid for a source file with the time that it had when it was compiled.
 Commands run as root, whatever user the base image names: building needs it.
 """
 

@@ -337,13 +337,16 @@ def _fill_copy(message: pb.FileActionCopy, action: CopyFiles) -> list[str]:
             mode=_KEEP if action.mode is None else _mode(action.mode),
             dirCopyContents=True,
             createDestPath=True,
-            timestamp=_KEEP,
+            timestamp=_KEEP if action.time is None else action.time * _NANOSECONDS,
             include_patterns=action.include,
             exclude_patterns=action.exclude,
             alwaysReplaceExistingDestPaths=action.replace,
+            modeStr=action.symbolic_mode,
         )
     )
     caps = []
+    if action.symbolic_mode:
+        caps.append("file.copy.modestring")
     if action.include or action.exclude:
         caps.append("file.copy.includeexcludepatterns")
     if action.replace:

@@ -128,7 +128,9 @@ def _redact_word(word: str) -> str:
 
 
 def _redact_user(user: str, *, ssh: bool) -> str:
-    if ssh and ":" not in user:
+    name, _, password = user.partition(":")
+    # A name is no secret beside a password that a variable holds; alone it may be a token.
+    if (ssh and not password) or (password and _is_reference(password)):
         return user
     shown = [part if _is_reference(part) else MASK for part in user.split(":", 1)]
     return MASK if shown == [MASK] * len(shown) else ":".join(shown)

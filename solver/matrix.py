@@ -16,7 +16,7 @@ Versions (PEP 440 specifiers):
                         empty specifier takes the version of `cuda`
     cuda-toolkit        CUDA's compiler at build time only, for a step that compiles; the same
     system-cudnn        cuDNN in the image, by major only: `==9.*`
-    driver              the host's NVIDIA driver; see `driver_specifier`
+    driver              the host's NVIDIA driver; see `options.driver_requirement`
     gpu-capability      the compute capability of the GPU: `==9.0`; see `gpu_capability`
     glibc               of the image
     cuda-libraries-cuN  CUDA's libraries of major N on the package index: one environment holds one
@@ -45,8 +45,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
-from packaging.version import InvalidVersion, Version
-
 from ..compat.rows import Gpu
 from ..compat.tables import Tables
 from ..errors import UserError
@@ -56,7 +54,7 @@ from .matrix_facts import ACCELERATOR, Matrix, cuda_libraries
 from .policy import COMPROMISES
 from .universe import BUILD_IMAGE, RUNTIME_IMAGE, Candidate, Universe
 
-__all__ = ["build_universe", "driver_specifier", "gpu_capability"]
+__all__ = ["build_universe", "gpu_capability"]
 
 CUDA_IN_IMAGE = frozenset({"cuda-toolkit", "system-cuda", "system-cudnn"})
 IMAGES = (BUILD_IMAGE, RUNTIME_IMAGE)
@@ -122,23 +120,6 @@ def build_universe(
     if "os" in found and "glibc" not in found:
         found["glibc"] = tuple(_candidates(matrix, "glibc"))
     return Universe.of(candidate for candidates in found.values() for candidate in candidates)
-
-
-def driver_specifier(text: str) -> str:
-    """What a host with this driver asks of the package `driver`, such as `<536` for `535`.
-
-    A branch (`535`) may stand for any of its releases, a release only for itself and older ones.
-
-    Raises UserError when the text is no driver version.
-    """
-    try:
-        version = Version(text)
-    except InvalidVersion:
-        hint = "write the branch or the release, such as 535 or 535.104.05"
-        raise UserError(f"'{text}' is no version of an NVIDIA driver", hint) from None
-    if len(version.release) == 1:
-        return f"<{version.major + 1}"
-    return f"<={text}"
 
 
 def gpu_capability(tables: Tables, name: str) -> str | None:

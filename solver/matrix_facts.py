@@ -68,7 +68,7 @@ class Matrix:
     @cached_property
     def indexes(self) -> Mapping[str, str]:
         """Variant of torch -> the index that serves it."""
-        return {row.variant: row.index for row in self.tables.torch if row.index}
+        return {row.variant: row.index_url for row in self.tables.torch if row.index_url}
 
     @cached_property
     def minimal_drivers(self) -> Mapping[str, str]:

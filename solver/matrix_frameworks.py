@@ -70,7 +70,7 @@ def torch(matrix: Matrix) -> Iterator[Candidate]:
             str(row.version),
             row.version,
             variant=row.variant,
-            index=row.index,
+            index=row.index_url,
             relations=(*releases[common], *_torch_build(matrix, row, key, capabilities)),
         )
 
@@ -177,7 +177,7 @@ def _same_variant(
 
 def _default_variants(matrix: Matrix, row: CompanionBuild) -> frozenset[str]:
     """The variants of torch that the companion's build on the default index goes with."""
-    builds = [one for one in matrix.torch if not one.index]
+    builds = [one for one in matrix.torch if not one.index_url]
     if row.torch.startswith("=="):
         wanted = row.torch.removeprefix("==")
         return frozenset(one.variant for one in builds if str(one.version) == wanted)

@@ -161,12 +161,17 @@ def _facts(facts: Sequence[Fact]) -> list[str]:
     """The facts with their rows; of many alike from one table the first ones and a count."""
     lines = []
     for table, found in groupby(sorted(facts), key=lambda fact: fact.table):
-        group = list(found)
-        shown = group if len(group) <= ALIKE + 1 else group[:ALIKE]
-        lines += [f"{fact.text} [{fact.table}:{fact.row}]" for fact in shown]
-        if len(shown) < len(group):
-            more = len(group) - len(shown)
-            lines.append(f"and {more} more rows like these, to {group[-1].key} [{table}]")
+        rows: dict[str, list[Fact]] = {}
+        for fact in found:
+            rows.setdefault(fact.text, []).append(fact)
+        texts = list(rows)
+        shown = texts if len(texts) <= ALIKE + 1 else texts[:ALIKE]
+        for text in shown:
+            numbers = ", ".join(str(fact.row) for fact in rows[text])
+            lines.append(f"{text} [{table}:{numbers}]")
+        if len(shown) < len(texts):
+            last = rows[texts[-1]][-1].key
+            lines.append(f"and {len(texts) - len(shown)} more like these, to {last} [{table}]")
     return lines
 
 

@@ -10,10 +10,14 @@ from ..blocks.base import Block
 from ..blocks.base_image import BaseImage
 from ..blocks.cog_runtime import CogRuntime
 from ..blocks.cuda import Cuda
+from ..blocks.jax import Jax
 from ..blocks.pip import Pip
 from ..blocks.python_version import PythonVersion
+from ..blocks.requirement_files import RequirementFiles
 from ..blocks.run import Run
 from ..blocks.source import Source
+from ..blocks.tensorflow import Tensorflow
+from ..blocks.torch import Torch
 from ..blocks.uv import Uv
 from ..blocks.uv_tool import UvTool
 from ..origin import Origin
@@ -47,6 +51,11 @@ class PythonStack(Stack):
         yield Apt(extra=[_INIT])
         yield PythonVersion()
         yield UvTool()
+        if RequirementFiles.detect(project):
+            yield RequirementFiles()
+        for framework in (Tensorflow, Jax, Torch):
+            if framework.detect(project):
+                yield framework()
         if Pip.detect(project):
             yield Pip(platform)
         elif Uv.detect(project):

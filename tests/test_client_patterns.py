@@ -1,7 +1,8 @@
 """Docker's pattern rules: https://docs.docker.com/build/concepts/context/#dockerignore-files."""
 
 import pytest
-from cogpack.llb.patterns import PatternError, PatternSet, parse_ignore_file
+
+from cogpack.patterns import PatternError, PatternSet, parse_ignore_file
 
 
 @pytest.mark.parametrize(

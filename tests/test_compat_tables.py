@@ -14,7 +14,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from cogpack.compat.rows import TABLES
-from support.projects import tables
+from support.matrices import tables
 
 SPECIFIERS = {
     "cog": ("python", "coglet"),
@@ -74,10 +74,10 @@ def test_a_torch_variant_is_its_local_version_its_index_and_its_cuda() -> None:
     cudas = {f"{row.version.major}.{row.version.minor}" for row in rows("cuda")}
     cudnns = {str(row.version) for row in rows("cudnn")}
     for row in rows("torch"):
-        assert bool(row.version.local) == bool(row.index), row
-        if row.index:
+        assert bool(row.version.local) == bool(row.index_url), row
+        if row.index_url:
             assert row.version.local == row.variant, row
-            assert row.index.endswith(f"/{row.variant}"), row
+            assert row.index_url.endswith(f"/{row.variant}"), row
         if row.cuda:
             assert row.variant == f"cu{row.cuda.replace('.', '')}", row
             assert row.cuda in cudas, row
@@ -102,7 +102,7 @@ def test_a_companion_goes_with_a_torch_that_exists_in_its_variants(name: str) ->
             if build.architecture == row.architecture
             and SpecifierSet(row.torch).contains(build.version.public)
         ]
-        assert any(not build.index for build in matching), row
+        assert any(not build.index_url for build in matching), row
         assert set(row.variants) <= {build.variant for build in matching}, row
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cogpack.solver.matrix_facts import minor_range, range_text
-from support.projects import CPU, GPU, facts, outcome, refused, solved
+from support.matrices import CPU, GPU, facts, outcome, refused, solved
 
 INDEX = "https://download.pytorch.org/whl/"
 

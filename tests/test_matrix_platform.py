@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from cogpack.errors import UserError
-from cogpack.solver.matrix import build_universe, driver_specifier, gpu_capability
+from cogpack.solver.matrix import build_universe, gpu_capability
 from cogpack.solver.policy import COMPROMISES
 from cogpack.solver.solve import resolve
-from support.projects import CPU, GPU, refused, requirement, solved, tables
+from support.matrices import CPU, GPU, refused, requirement, solved, tables
 
 CUDA = "docker.io/nvidia/cuda:"
 
@@ -141,19 +141,6 @@ def test_an_unknown_platform_is_refused(platform: str) -> None:
 
 def test_a_platform_may_have_a_variant() -> None:
     assert "python" in build_universe(tables(), platform="linux/arm64/v8", roots=["python"])
-
-
-@pytest.mark.parametrize(
-    ("text", "specifier"),
-    [("535", "<536"), ("535.104.05", "<=535.104.05"), ("560.28", "<=560.28")],
-)
-def test_what_a_host_driver_asks(text: str, specifier: str) -> None:
-    assert driver_specifier(text) == specifier
-
-
-def test_a_driver_that_is_none_is_refused() -> None:
-    with pytest.raises(UserError, match="'new' is no version of an NVIDIA driver"):
-        driver_specifier("new")
 
 
 @pytest.mark.parametrize(

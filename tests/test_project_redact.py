@@ -18,7 +18,7 @@ from cogpack.project.redact import Url, quote_text, redact, variables
         ("https://user:pa/ss@host/path", "https://****@host/path"),
         ("https://user:pa?s#s@host/path", "https://****@host/path"),
         ("https://${USER}:${PASS}@host/", "https://${USER}:${PASS}@host/"),
-        ("https://user:${PASS}@host/", "https://****:${PASS}@host/"),
+        ("https://user:${PASS}@host/", "https://user:${PASS}@host/"),
         ("https://${TOKEN}@host/", "https://${TOKEN}@host/"),
         ("git+ssh://git@host/r.git@v1", "git+ssh://git@host/r.git@v1"),
         ("git+ssh://git:pw@host/r.git", "git+ssh://****@host/r.git"),

@@ -293,3 +293,36 @@ def test_many_hashes_are_read_quickly(root: Path) -> None:
     block = "".join(f" \\\n    --hash=sha256:{n:064x}" for n in range(100))
     result = read(root, "".join(f"p{n}==1{block}\n" for n in range(100)))
     assert sum(len(entry.hashes) for entry in result.entries) == 10_000
+
+
+def test_what_other_readers_of_such_files_lose_is_kept(root: Path) -> None:
+    """One line for each thing that a reader by regular expressions drops or bends."""
+    result = read(
+        root,
+        f"""\
+ruamel.yaml==0.18.6
+torch>=2.0
+torchvision<0.20
+torchaudio!=2.1
+numpy<2; python_version < "3.12"
+six==1.17.0 --hash={SHA}
+tool @ git+https://host/tool.git@v1#subdirectory=python
+-r more.txt
+-c limits.txt
+-e .
+""",
+        more="idna==3.10\n",
+        limits="certifi<2026\n",
+    )
+    assert lines(result.entries) == [
+        "requirements.txt:1 ruamel-yaml==0.18.6",
+        "requirements.txt:2 torch>=2.0",
+        "requirements.txt:3 torchvision<0.20",
+        "requirements.txt:4 torchaudio!=2.1",
+        'requirements.txt:5 numpy<2 ; python_version < "3.12"',
+        f"requirements.txt:6 six==1.17.0 --hash={SHA}",
+        "requirements.txt:7 tool @ git+https://host/tool.git@v1#subdirectory=python",
+        "more.txt:1 idna==3.10",
+        "requirements.txt:10 -e .",
+    ]
+    assert lines(result.constraints) == ["limits.txt:1 certifi<2026"]

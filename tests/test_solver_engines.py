@@ -1,26 +1,39 @@
-"""The engines agree with brute force on random universes."""
+"""On random universes the engines agree with brute force, and explanations are true and minimal."""
 
 from __future__ import annotations
 
-from hypothesis import given
+from collections.abc import Sequence
+
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cogpack.solver.conflict import Clash
 from cogpack.solver.edits import applied
 from cogpack.solver.explain import clashes
+from cogpack.solver.fixes import explained
 from cogpack.solver.policy import POLICIES, Policy, Preference, Step
-from cogpack.solver.problem import prepare
+from cogpack.solver.problem import Problem, prepare, solvable
 from cogpack.solver.requirement import Requirement
-from cogpack.solver.resolution import Resolution
 from cogpack.solver.resolvelib_engine import search
 from cogpack.solver.sat import Engine
-from cogpack.solver.solve import resolve
-from cogpack.solver.universe import Universe
-from support.universes import NAMES, assignments, brute_force, problems, valid
+from cogpack.solver.universe import Candidate, Fact, Term, Universe
+from cogpack.solver.why import Refusal, Why, why
+from support.universes import (
+    NAMES,
+    Assignment,
+    admits,
+    assignments,
+    best,
+    problems,
+    valid,
+)
+
+SOAK = settings.get_current_profile_name() == "soak"
+EXAMPLES = 100_000 if SOAK else 2_000
 
 PREFERENCES: tuple[Preference, ...] = (
     "newest", "newest-release", "oldest", "oldest-release", "smallest", "absent",
 )  # fmt: skip
-Problem = tuple[Universe, tuple[Requirement, ...]]
 
 policies = st.builds(
     Policy,
@@ -30,23 +43,55 @@ policies = st.builds(
 )
 
 
+@settings(max_examples=EXAMPLES)
 @given(problems(), policies)
-def test_sat_finds_the_optimum_of_brute_force(problem: Problem, policy: Policy) -> None:
-    universe, requirements = problem
-    expected = brute_force(universe, requirements, policy)
+def test_engines_and_explanations(
+    given_problem: tuple[Universe, tuple[Requirement, ...]], policy: Policy
+) -> None:
+    universe, requirements = given_problem
+    everything = list(assignments(universe))
+    solutions = [one for one in everything if valid(one, requirements)]
+    check_optimum(universe, requirements, policy, solutions)
+    check_resolvelib(universe, requirements, policy, solutions)
+    if not solutions:
+        check_clashes(clashes(universe, requirements), requirements, everything)
+        check_fixes(prepare(requirements, universe))
+
+
+def check_optimum(
+    universe: Universe,
+    requirements: Sequence[Requirement],
+    policy: Policy,
+    solutions: Sequence[Assignment],
+) -> None:
+    """The SAT engine finds the best solution of all, or that there is none."""
     with Engine(universe, requirements) as engine:
         optimum = engine.optimum(policy)
-    assert (optimum is None) == (expected is None)
-    if optimum is not None and expected is not None:
-        assert dict(optimum.chosen) == dict(expected)
+    assert (optimum is None) == (not solutions)
+    if optimum is not None:
+        assert dict(optimum.chosen) == dict(best(universe, policy, solutions))
 
 
-@given(problems())
-def test_every_clash_is_minimal(problem: Problem) -> None:
-    universe, requirements = problem
-    found = clashes(universe, requirements)
-    everything = list(assignments(universe))
-    assert bool(found) == (not any(valid(one, requirements) for one in everything))
+def check_resolvelib(
+    universe: Universe,
+    requirements: Sequence[Requirement],
+    policy: Policy,
+    solutions: Sequence[Assignment],
+) -> None:
+    """The resolvelib engine finds a solution exactly when there is one."""
+    found = search(universe, requirements, policy)
+    assert (found is None) == (not solutions)
+    assert found is None or valid(found, requirements)
+
+
+def check_clashes(
+    found: Sequence[Clash], requirements: Sequence[Requirement], everything: Sequence[Assignment]
+) -> None:
+    """Each clash has no solution, and has one as soon as any member is left out.
+
+    Every conflict is told: relaxing one requirement of each clash leaves none.
+    """
+    assert found
     for clash in found:
         facts = frozenset(clash.facts)
         assert not any(valid(one, clash.requirements, facts) for one in everything)
@@ -55,43 +100,77 @@ def test_every_clash_is_minimal(problem: Problem) -> None:
             assert any(valid(one, rest) for one in everything)
         for fact in clash.facts:
             assert any(valid(one, clash.requirements, facts - {fact}) for one in everything)
+    relaxed = {clash.requirements[0] for clash in found}
+    rest = [one for one in requirements if one not in relaxed]
+    assert any(valid(one, rest) for one in everything)
 
 
-@given(problems())
-def test_every_fix_solves_the_project(problem: Problem) -> None:
-    universe, requirements = problem
-    outcome = resolve(requirements, universe)
-    if isinstance(outcome, Resolution):
+def check_fixes(problem: Problem) -> None:
+    """Every fix solves; a single line that mends everything is always among them."""
+    if solvable(problem):
         return
-    groups = {clash.fixes for clash in outcome.clashes}
+    found = explained(problem)
+    groups = {clash.fixes for clash in found}
     for fixes in groups:
         others = [one[0].changes for one in groups if one != fixes and one]
         for fix in fixes:
             changes = [*fix.changes, *(change for found in others for change in found)]
-            edited = applied(requirements, changes)
-            world = prepare(edited, universe).universe
-            assert brute_force(world, edited, POLICIES["newest"]) is not None
-            assert isinstance(resolve(edited, universe), Resolution)
+            mended = prepare(applied(problem.requirements, changes), problem.given)
+            assert any(valid(one, mended.requirements) for one in assignments(mended.universe))
+    for left_out in problem.requirements:
+        rest = [one for one in problem.requirements if one.origin != left_out.origin]
+        if solvable(prepare(rest, problem.given)):
+            assert all(clash.fixes for clash in found)
+            assert all(len(fix.changes) == 1 for clash in found for fix in clash.fixes)
 
 
-@given(problems())
-def test_one_line_that_mends_all_is_found(problem: Problem) -> None:
-    universe, requirements = problem
-    outcome = resolve(requirements, universe)
-    if isinstance(outcome, Resolution):
+@settings(max_examples=EXAMPLES // 10)
+@given(problems(), st.sampled_from(NAMES))
+def test_refusals_are_true(
+    given_problem: tuple[Universe, tuple[Requirement, ...]], package: str
+) -> None:
+    universe, requirements = given_problem
+    outcome = why(package, requirements, universe)
+    if not isinstance(outcome, Why):
         return
-    for left_out in requirements:
-        rest = [one for one in requirements if one.origin != left_out.origin]
-        if isinstance(resolve(rest, universe), Resolution):
-            assert all(clash.fixes for clash in outcome.clashes)
-            assert all(len(fix.changes) == 1 for clash in outcome.clashes for fix in clash.fixes)
+    world = prepare(requirements, universe).universe
+    solutions = [one for one in assignments(world) if valid(one, requirements)]
+    chosen = best(world, POLICIES["newest"], solutions).get(package) if solutions else None
+    assert chosen == outcome.chosen
+    everything = list(assignments(world))
+    for refusal in outcome.refusals:
+        for label in refusal.labels:
+            having = [one for one in everything if _label(one.get(package)) == label]
+            check_refusal(refusal, having, outcome)
 
 
-@given(problems())
-def test_resolvelib_agrees_on_satisfiability(problem: Problem) -> None:
-    universe, requirements = problem
-    expected = brute_force(universe, requirements, POLICIES["newest"])
-    found = search(universe, requirements, POLICIES["newest"])
-    assert (found is None) == (expected is None)
-    if found is not None:
-        assert valid(found, requirements)
+def check_refusal(refusal: Refusal, having: Sequence[Assignment], outcome: Why) -> None:
+    """Nothing has the candidate, meets what is named and does as well in what mattered more."""
+    facts = frozenset(refusal.facts)
+    for assignment in having:
+        if valid(assignment, refusal.requirements, facts):
+            assert refusal.preferred
+    if not refusal.preferred:
+        _check_minimal(refusal, facts, having)
+    assert outcome.chosen is not None
+
+
+def _check_minimal(refusal: Refusal, facts: frozenset[Fact], having: Sequence[Assignment]) -> None:
+    """For the first candidate; those after it only share the reason."""
+    first = [one for one in having if _has(one, refusal.labels[0])]
+    if first:
+        for fact in facts:
+            assert any(valid(one, refusal.requirements, facts - {fact}) for one in first)
+
+
+def _has(assignment: Assignment, label: str) -> bool:
+    return any(one.label == label for one in assignment.values())
+
+
+def _label(candidate: Candidate | None) -> str:
+    return candidate.label if candidate else ""
+
+
+def test_the_reference_knows_what_a_term_admits() -> None:
+    assert admits(Term("a", absent_ok=True), None)
+    assert not admits(Term("a"), None)

@@ -113,7 +113,7 @@ def test_two_ranges_without_a_common_version() -> None:
 def test_many_alike_facts_are_counted() -> None:
     text = conflict(python("3.14"), line("torch>=2.3", 1))
     assert "torch 2.5.0 has wheels for Python 3.9 to 3.13 [compat/torch.csv:4]\n" in text
-    assert "and 2 more rows like these, to torch 2.7.1 [compat/torch.csv]\n" in text
+    assert "and 2 more like these, to torch 2.7.1 [compat/torch.csv]\n" in text
 
 
 def test_independent_problems_are_told_at_once() -> None:

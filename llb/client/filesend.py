@@ -37,8 +37,8 @@ class Target(ABC):
         self._dest = dest
 
     @abstractmethod
-    def take(self, messages: Iterator[bytes]) -> Iterator[bytes]:
-        """Consume what the daemon sends; yields what is to be answered. Raises OSError, Failure."""
+    def take(self, messages: Iterator[bytes]) -> Iterator[Sequence[bytes]]:
+        """Consume what the daemon sends; yields batches of answers. Raises OSError, Failure."""
 
     @abstractmethod
     def commit(self) -> None:
@@ -65,7 +65,7 @@ class FileTarget(Target):
 
     _partial: Path | None = None
 
-    def take(self, messages: Iterator[bytes]) -> Iterator[bytes]:
+    def take(self, messages: Iterator[bytes]) -> Iterator[Sequence[bytes]]:
         descriptor, name = tempfile.mkstemp(dir=self._dest.parent, prefix=f".{self._dest.name}.")
         self._partial = Path(name)
         with os.fdopen(descriptor, "wb") as file:
@@ -88,7 +88,7 @@ class FileTarget(Target):
 class StdoutTarget(Target):
     """Standard output; what was written cannot be taken back."""
 
-    def take(self, messages: Iterator[bytes]) -> Iterator[bytes]:
+    def take(self, messages: Iterator[bytes]) -> Iterator[Sequence[bytes]]:
         _write(messages, sys.stdout.buffer)
         yield from ()
 
@@ -104,11 +104,11 @@ class TreeTarget(Target):
 
     _partial: Path | None = None
 
-    def take(self, messages: Iterator[bytes]) -> Iterator[bytes]:
+    def take(self, messages: Iterator[bytes]) -> Iterator[Sequence[bytes]]:
         name = tempfile.mkdtemp(dir=self._dest.parent, prefix=f".{self._dest.name}.")
         self._partial = Path(name)
-        for answer in receive(self._partial, map(fsutil_pb2.Packet.FromString, messages)):
-            yield answer.SerializeToString()
+        for batch in receive(self._partial, map(fsutil_pb2.Packet.FromString, messages)):
+            yield [packet.SerializeToString() for packet in batch]
         self._partial.chmod(0o777 & ~_umask())
 
     def commit(self) -> None:
@@ -170,8 +170,7 @@ def filesend_service(targets: Mapping[int, Target]) -> Service:
             raise Refused(Status.NOT_FOUND, "there is no such export")
         target = targets[int(number)]
         try:
-            for answer in target.take(messages):
-                yield (answer,)
+            yield from target.take(messages)
         except OSError as error:
             raise target.failure(error) from None
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import unquote_plus
 
 from ...errors import CogpackError, UserError
-from ..patterns import PatternError
+from ...patterns import PatternError
 from ..proto import fsutil_pb2
 from .rpc_server import CallEnded, Metadata, Service
 from .walk import GO_TYPE, Tree, unreadable

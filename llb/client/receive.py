@@ -11,7 +11,7 @@ import os
 import posixpath
 import stat
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
@@ -50,8 +50,8 @@ class _Reception:
     open: dict[int, BinaryIO] = field(default_factory=dict)
 
 
-def receive(root: Path, packets: Iterator[Packet]) -> Iterator[Packet]:
-    """Write what the packets describe into `root`, an empty folder; yields the answers.
+def receive(root: Path, packets: Iterator[Packet]) -> Iterator[Sequence[Packet]]:
+    """Write what the packets describe into `root`, an empty folder; yields batches of answers.
 
     Raises BuilderError when the daemon breaks the protocol or reports an error, OSError when
     writing fails.
@@ -68,7 +68,7 @@ def receive(root: Path, packets: Iterator[Packet]) -> Iterator[Packet]:
         _finish(root / entry.path, entry)
 
 
-def _receive(state: _Reception, packets: Iterator[Packet]) -> Iterator[Packet]:
+def _receive(state: _Reception, packets: Iterator[Packet]) -> Iterator[Sequence[Packet]]:
     number = 0
     walked = False
     for packet in packets:
@@ -84,14 +84,22 @@ def _receive(state: _Reception, packets: Iterator[Packet]) -> Iterator[Packet]:
             number += 1
         else:
             walked = True
-        while state.unasked and len(state.waiting) < _MOST_REQUESTS:
-            asked, entry = state.unasked.popleft()
-            state.waiting[asked] = entry
-            yield Packet(type=Packet.PACKET_REQ, ID=asked)
+        if state.unasked and len(state.waiting) <= _MOST_REQUESTS // 2:
+            yield _ask(state)
         if walked and not state.waiting:
             walked = False
-            yield Packet(type=Packet.PACKET_FIN)
+            yield [Packet(type=Packet.PACKET_FIN)]
     raise BuilderError("the daemon broke off while it sent the files")
+
+
+def _ask(state: _Reception) -> list[Packet]:
+    """Ask for as many files as may be asked for."""
+    requests = []
+    while state.unasked and len(state.waiting) < _MOST_REQUESTS:
+        number, entry = state.unasked.popleft()
+        state.waiting[number] = entry
+        requests.append(Packet(type=Packet.PACKET_REQ, ID=number))
+    return requests
 
 
 def _take_stat(state: _Reception, number: int, entry: fsutil_pb2.Stat) -> None:

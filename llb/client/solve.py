@@ -134,7 +134,7 @@ def _request(
 
 def _exporter(transport: Transport, export: Export, options: SolveOptions) -> control_pb2.Exporter:
     kind: str = export.type
-    if kind == "image" and transport.endpoint.kind == "docker":
+    if kind == "image" and transport.is_dockerd:
         # dockerd's own exporter: it makes names canonical, unpacks, and tells docker of the image.
         kind = "moby"
     attrs = dict(export.attrs)

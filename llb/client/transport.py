@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
-from dataclasses import dataclass
-from types import TracebackType
-from typing import Self, TypeVar
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import grpc
 from google.protobuf.message import Message
@@ -37,24 +36,25 @@ _CHANNEL_OPTIONS = (
 )
 
 
+# Labels that only dockerd gives its worker (moby/moby daemon/internal/builder-next/worker/label).
+_MOBY_LABELS = "org.mobyproject.buildkit.worker.moby."
+
+
 @dataclass(frozen=True)
 class Transport:
-    """An open channel. Close it, or use it as a context manager."""
+    """An open channel; close it. labels: of the daemon's first worker."""
 
     endpoint: Endpoint
     channel: grpc.Channel
     relay: UpgradeRelay | None
+    labels: Mapping[str, str]
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+    @property
+    def is_dockerd(self) -> bool:
+        """Whether the BuildKit is dockerd's, also when it is reached as a plain one."""
+        return self.relay is not None or any(
+            label.startswith(_MOBY_LABELS) for label in self.labels
+        )
 
     def close(self) -> None:
         """Cancel what is under way and free sockets and threads."""
@@ -90,7 +90,7 @@ def connect(endpoint: Endpoint) -> Transport:
     """
     relay = UpgradeRelay(endpoint.address, CONNECT_SECONDS) if endpoint.kind == "docker" else None
     target = relay.target if relay else endpoint.address.grpc_target
-    transport = Transport(endpoint, grpc.insecure_channel(target, _CHANNEL_OPTIONS), relay)
+    transport = Transport(endpoint, grpc.insecure_channel(target, _CHANNEL_OPTIONS), relay, {})
     with contextlib.ExitStack() as stack:
         stack.callback(transport.close)
         ping = transport.unary(
@@ -99,11 +99,11 @@ def connect(endpoint: Endpoint) -> Transport:
             control_pb2.ListWorkersResponse,
         )
         try:
-            ping(control_pb2.ListWorkersRequest(), timeout=CONNECT_SECONDS)
+            workers = ping(control_pb2.ListWorkersRequest(), timeout=CONNECT_SECONDS).record
         except grpc.RpcError as error:
             raise _no_answer(endpoint, relay, error) from None
         stack.pop_all()
-    return transport
+    return replace(transport, labels=dict(workers[0].Labels) if workers else {})
 
 
 def _no_answer(

@@ -17,7 +17,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from ...errors import Fault, UserError
-from ..patterns import Flags, PatternSet
+from ...patterns import Flags, PatternSet
 from ..proto import fsutil_pb2
 
 __all__ = ["Tree", "go_mode", "posix_permissions", "unreadable"]

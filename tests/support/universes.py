@@ -107,26 +107,22 @@ def assignments(universe: Universe) -> Iterator[Assignment]:
         yield {name: one for name, one in zip(names, chosen, strict=True) if one is not None}
 
 
-def brute_force(
-    universe: Universe, requirements: Sequence[Requirement], policy: Policy
-) -> Assignment | None:
-    """The best assignment by trying all of them; None when none is valid."""
-    found = [one for one in assignments(universe) if valid(one, requirements)]
-    steps = complete(policy, universe).steps
+def best(universe: Universe, policy: Policy, solutions: Sequence[Assignment]) -> Assignment:
+    """The best of all solutions by trying each, step for step."""
+    steps = [one for one in complete(policy, universe).steps if one.package in universe]
+    ranks = [
+        {
+            universe[step.package].candidates[position].label: rank
+            for rank, group in enumerate(ranking(universe[step.package], step.prefer))
+            for position in group
+        }
+        for step in steps
+    ]
 
     def quality(assignment: Assignment) -> tuple[int, ...]:
-        ranks = []
-        for step in steps:
-            if step.package not in universe:
-                continue
-            package = universe[step.package]
-            chosen = assignment.get(step.package)
-            if chosen is None:
-                ranks.append(-1)
-                continue
-            position = package.position[chosen.label]
-            groups = ranking(package, step.prefer)
-            ranks.append(next(k for k, group in enumerate(groups) if position in group))
-        return tuple(ranks)
+        return tuple(
+            rank[assignment[step.package].label] if step.package in assignment else -1
+            for step, rank in zip(steps, ranks, strict=True)
+        )
 
-    return min(found, key=quality, default=None)
+    return min(solutions, key=quality)

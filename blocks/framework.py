@@ -1,0 +1,93 @@
+"""What the blocks of torch, tensorflow and jax share: a framework is a layer of its own.
+
+Frameworks are large and change seldom. Each is installed before the project's other packages, so
+that a change of those neither installs nor sends it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import ClassVar
+
+from ..plan.composer import Composer
+from ..plan.model import Exec, Workdir
+from ..project import Entry, Project
+from ..solver.resolution import Choice, Resolution
+from .base import Block
+from .layout import PYTHON, SOURCE, UV, UV_ENV, VENV, quoted, script, settle_times, uv_mounts
+from .requirement_files import INDEXES, requirement_mounts
+
+__all__ = ["Framework"]
+
+
+class Framework(Block):
+    """Installs a family of packages in the versions that the solver chose.
+
+    family: names of the packages, the framework itself first. extras: the package of the matrix
+    whose label is the extra that brings CUDA (see `solver.matrix`), by the package it belongs to.
+    """
+
+    family: ClassVar[tuple[str, ...]]
+    extras: ClassVar[Mapping[str, str]] = {}
+
+    @classmethod
+    def detect(cls, project: Project) -> bool:
+        """Whether one of the family stands in the project's requirements."""
+        return any(entry.name in cls.family for entry in project.requirements.entries)
+
+    def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
+        chosen = [choice for name in self.family if (choice := resolution.get(name)) is not None]
+        if not chosen:
+            return
+        given = {
+            entry.name: entry
+            for entry in project.requirements.entries
+            if entry.name in self.family and entry.kind != "index"
+        }
+        titles = " ".join(f"{choice.package}=={choice.version}" for choice in chosen)
+        stage = composer.stage(
+            "framework-deps",
+            self.name,
+            f"install {titles}",
+            [
+                Workdir(path=SOURCE),
+                Exec(
+                    command=self._command(given, resolution, chosen),
+                    mounts=(*uv_mounts(), *requirement_mounts(project, (INDEXES,), given.values())),
+                    env=UV_ENV,
+                ),
+            ],
+            because=sorted({origin for choice in chosen for origin in choice.because}),
+        )
+        composer.export("app", stage)
+
+    def _command(
+        self, given: Mapping[str, Entry], resolution: Resolution, chosen: Iterable[Choice]
+    ) -> str:
+        """From each index what it alone serves, without dependencies; then these from elsewhere.
+
+        An index of one framework also holds old copies of other packages. Asking it for nothing
+        but its own keeps them out. A build that the user gave as a file or URL is taken as it is.
+        """
+        by_index: dict[str, list[str]] = {}
+        every = []
+        for choice in chosen:
+            if choice.package in given:
+                every.append(given[choice.package].render())
+                continue
+            wanted = self._requirement(choice, resolution)
+            every.append(wanted)
+            by_index.setdefault(choice.index, []).append(wanted)
+        install = f"{UV} pip install --python {PYTHON}"
+        commands = [
+            f"{install} --no-deps --index-url {quoted([index])} {quoted(wanted)}"
+            for index, wanted in sorted(by_index.items())
+            if index
+        ]
+        dependencies = f"{install} --requirement {INDEXES} {quoted(every)}"
+        return script(*commands, dependencies, settle_times(VENV))
+
+    def _requirement(self, choice: Choice, resolution: Resolution) -> str:
+        source = resolution.get(self.extras.get(choice.package, ""))
+        extra = f"[{source.version}]" if source and source.version not in ("", "system") else ""
+        return f"{choice.package}{extra}=={choice.version}"

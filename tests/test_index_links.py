@@ -1,0 +1,271 @@
+"""Reading index pages: HTML, JSON and folders give the same files; junk is left out."""
+
+from __future__ import annotations
+
+import html
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from cogpack.index.links import PageError, pack, read_html, read_json, unpack
+from cogpack.index.page import File, Page, python_specifier
+from hypothesis import given
+from hypothesis import strategies as st
+from packaging.version import Version
+
+BASE = "https://index.invalid/simple/foo-bar/"
+
+
+def page_of(links: list[Any], name: str = "foo-bar") -> Page:
+    return unpack(name, "https://index.invalid/simple/", pack(name, BASE, links))
+
+
+def html_page(anchors: str, head: str = "") -> bytes:
+    return f"<!DOCTYPE html><html><head>{head}</head><body>{anchors}</body></html>".encode()
+
+
+def json_page(*files: dict[str, Any], version: str = "1.1") -> bytes:
+    return json.dumps({"meta": {"api-version": version}, "name": "x", "files": files}).encode()
+
+
+def test_an_html_page_gives_every_attribute() -> None:
+    digest, metadata = "a" * 64, "b" * 64
+    body = html_page(
+        f'<a href="../../files/foo_bar-1.0-py3-none-any.whl#sha256={digest}" '
+        'data-requires-python="&gt;=3.8" data-yanked="broken &amp; bad" '
+        'data-upload-time="2024-05-01T10:00:00.5Z" data-size="123" '
+        f'data-core-metadata="sha256={metadata}">foo_bar-1.0-py3-none-any.whl</a>'
+    )
+    (file,) = page_of(read_html(body)).files
+    assert file == File(
+        filename="foo_bar-1.0-py3-none-any.whl",
+        url="https://index.invalid/files/foo_bar-1.0-py3-none-any.whl",
+        kind="wheel",
+        version=Version("1.0"),
+        hashes=(("sha256", digest),),
+        requires_python=">=3.8",
+        yanked=True,
+        yanked_reason="broken & bad",
+        upload_time=datetime(2024, 5, 1, 10, 0, 0, 500_000, UTC),
+        size=123,
+        metadata=metadata,
+    )
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ("", None),
+        ('data-core-metadata="true"', "yes"),
+        ('data-dist-info-metadata="true"', "yes"),
+        ('data-core-metadata="false"', "no"),
+        ('data-core-metadata="sha256=AB" data-dist-info-metadata="true"', "ab"),
+    ],
+)
+def test_the_metadata_announcement(attributes: str, expected: str | None) -> None:
+    body = html_page(f'<a href="/foo_bar-1-py3-none-any.whl" {attributes}>x</a>')
+    assert page_of(read_html(body)).files[0].metadata == expected
+
+
+def test_a_yanked_attribute_without_a_reason_is_yanked_in_html_only() -> None:
+    (file,) = page_of(read_html(html_page('<a href="foo-bar-1.zip" data-yanked>x</a>'))).files
+    assert (file.yanked, file.yanked_reason) == (True, "")
+    entry = {"filename": "foo-bar-1.zip", "url": "foo-bar-1.zip", "hashes": {}, "yanked": ""}
+    (file,) = page_of(read_json(json_page(entry))).files
+    assert not file.yanked
+
+
+@pytest.mark.parametrize(
+    "filename",
+    [
+        "foo_bar-1.0-py3-none.whl",
+        "foo_bar-1.0-x1-py3-none-any.whl",
+        "foo_bar--py3-none-any.whl",
+        "foo_bar-not.a.version-py3-none-any.whl",
+        "other-1.0-py3-none-any.whl",
+        "foo_bar-1.0.win32.exe",
+        "foo_bar-1.0-py2.7.egg",
+        "foo_bar-1.0.tar.bz2",
+        "foo_bar.tar.gz",
+        "",
+    ],
+)
+def test_junk_is_left_out(filename: str) -> None:
+    entries = [{"filename": filename, "url": f"https://x.invalid/{filename}", "hashes": {}}]
+    assert page_of(read_json(json_page(*entries))).files == ()
+    assert page_of(read_html(html_page(f'<a href="/{filename}">{filename}</a>'))).files == ()
+
+
+@pytest.mark.parametrize(
+    ("filename", "version"),
+    [
+        ("foo_bar-1.0-py3-none-any.whl", "1.0"),
+        ("Foo.Bar-1.0-2-py3-none-any.whl", "1.0"),
+        ("foo_bar-2.0.1+cu118-cp311-cp311-linux_x86_64.whl", "2.0.1+cu118"),
+        ("foo-bar-1.0.tar.gz", "1.0"),
+        ("foo-bar-1.0-1.tar.gz", "1.0.post1"),
+        ("foo.bar-1.0b2.zip", "1.0b2"),
+    ],
+)
+def test_versions_of_file_names(filename: str, version: str) -> None:
+    quoted = filename.replace("+", "%2B")
+    (file,) = page_of(read_html(html_page(f'<a href="/{quoted}">x</a>'))).files
+    assert (file.filename, str(file.version)) == (filename, version)
+
+
+def test_equal_versions_are_one_release_and_the_newest_comes_first() -> None:
+    names = ["foo-bar-1.0.tar.gz", "foo_bar-1.0.0-py3-none-any.whl", "foo-bar-1.10.zip"]
+    links = read_html(html_page("".join(f'<a href="/{name}"></a>' for name in names)))
+    page = page_of(links)
+    assert [str(version) for version in page.versions] == ["1.10", "1.0"]
+    assert [file.kind for file in page.releases[Version("1")]] == ["wheel", "sdist"]
+
+
+def test_tags_and_build_are_read_when_asked_for() -> None:
+    links = read_html(
+        html_page('<a href="/foo_bar-1-7-py2.py3-none-any.whl"></a><a href="/foo-bar-1.zip"></a>')
+    )
+    wheel, sdist = page_of(links).files
+    assert {str(tag) for tag in wheel.tags} == {"py2-none-any", "py3-none-any"}
+    assert wheel.build == (7, "")
+    assert sdist.tags == frozenset()
+
+
+def test_credentials_in_links_are_dropped() -> None:
+    body = html_page('<a href="https://me:secret@x.invalid/foo_bar-1-py3-none-any.whl">x</a>')
+    (file,) = page_of(read_html(body)).files
+    assert file.url == "https://x.invalid/foo_bar-1-py3-none-any.whl"
+
+
+def test_base_and_charset() -> None:
+    head = '<base href="https://cdn.invalid/f/">'
+    body = html_page('<a href="foo_bar-1-py3-none-any.whl" data-yanked="café">x</a>', head)
+    links = read_html(body.decode().encode("latin-1"), "iso-8859-1")
+    (file,) = page_of(links).files
+    assert file.url == "https://cdn.invalid/f/foo_bar-1-py3-none-any.whl"
+    assert file.yanked_reason == "café"
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b'{"files": [{"filename"', b'{"files": 3}', b"[]", b"\xff\xfe"]
+)
+def test_json_that_is_no_page(body: bytes) -> None:
+    with pytest.raises(PageError):
+        read_json(body)
+
+
+def test_a_later_protocol_is_refused() -> None:
+    with pytest.raises(PageError, match=r"2\.0"):
+        read_json(json_page(version="2.0"))
+    with pytest.raises(PageError, match=r"2\.0"):
+        read_html(html_page("", '<meta name="pypi:repository-version" content="2.0">'))
+    assert read_json(json_page(version="1.9")) == []
+
+
+def test_bytes_that_are_no_compact_form() -> None:
+    with pytest.raises(PageError):
+        unpack("x", "https://x.invalid/", b"\x93\x01")
+
+
+def test_exclude_newer_leaves_out_what_is_newer_or_has_no_date() -> None:
+    entries = [
+        {"filename": f"foo-bar-{n}.zip", "url": "u", "hashes": {}, "upload-time": moment}
+        for n, moment in ((1, "2024-01-01T00:00:00Z"), (2, "2024-06-01T00:00:00+00:00"), (3, None))
+    ]
+    page = page_of(read_json(json_page(*entries)))
+    old = page.exclude_newer(datetime(2024, 6, 1, tzinfo=UTC))
+    assert [str(version) for version in old.versions] == ["1"]
+    assert old.notes == (
+        "https://index.invalid/simple/ gives no upload time of foo-bar-3.zip: "
+        "left out because of exclude-newer",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "admitted", "refused"),
+    [
+        (">=3.8,<3.13", "3.12", "3.13"),
+        (">=3.6.*", "3.6", "3.5"),
+        (">=2.7, !=3.0.*, !=3.1.*,", "3.2", "3.1"),
+        ("<4.*", "3.12", "4.0"),
+    ],
+)
+def test_requires_python_as_packages_write_it(text: str, admitted: str, refused: str) -> None:
+    specifier = python_specifier(text)
+    assert specifier is not None
+    assert admitted in specifier
+    assert refused not in specifier
+
+
+@pytest.mark.parametrize("text", [None, "", "three"])
+def test_requires_python_that_restricts_nothing(text: str | None) -> None:
+    assert python_specifier(text) is None
+
+
+versions = st.builds(
+    lambda release, suffix: ".".join(map(str, release)) + suffix,
+    st.lists(st.integers(0, 30), min_size=1, max_size=3),
+    st.sampled_from(["", "a1", "rc2", ".post1", ".dev3", "+cu118"]),
+)
+hex_digests = st.text("0123456789abcdef", min_size=64, max_size=64)
+texts = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=20)
+
+
+@st.composite
+def entries(draw: st.DrawFn) -> dict[str, Any]:
+    version = draw(versions)
+    is_wheel = draw(st.booleans())
+    filename = f"foo_bar-{version}" + ("-py3-none-any.whl" if is_wheel else ".tar.gz")
+    entry: dict[str, Any] = {
+        "filename": filename,
+        "url": "https://x.invalid/p/" + filename.replace("+", "%2B"),
+        "hashes": draw(st.one_of(st.just({}), hex_digests.map(lambda text: {"sha256": text}))),
+        "yanked": draw(st.one_of(st.booleans(), texts.filter(bool))),
+    }
+    if draw(st.booleans()):
+        entry["requires-python"] = draw(st.one_of(texts, st.just(">=3.8")))
+    if draw(st.booleans()):
+        entry["size"] = draw(st.integers(0, 2**40))
+    if draw(st.booleans()):
+        moments = st.datetimes(min_value=datetime(2000, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+        entry["upload-time"] = draw(moments).isoformat()
+    if draw(st.booleans()):
+        announced = hex_digests.map(lambda text: {"sha256": text})
+        entry["core-metadata"] = draw(st.one_of(st.booleans(), announced))
+    return entry
+
+
+def anchor(entry: dict[str, Any]) -> str:
+    attributes = {
+        f"data-{key}": str(entry[key])
+        for key in ("requires-python", "size", "upload-time")
+        if key in entry
+    }
+    if entry["yanked"] is not False:
+        attributes["data-yanked"] = "" if entry["yanked"] is True else entry["yanked"]
+    if "core-metadata" in entry:
+        value = entry["core-metadata"]
+        text = f"sha256={value['sha256']}" if isinstance(value, dict) else str(value).lower()
+        attributes["data-core-metadata"] = text
+    digest = "".join(f"#sha256={value}" for value in entry["hashes"].values())
+    attributes["href"] = entry["url"] + digest
+    shown = " ".join(f'{key}="{html.escape(value)}"' for key, value in attributes.items())
+    return f"<a {shown}>{html.escape(entry['filename'])}</a>"
+
+
+@given(st.lists(entries(), max_size=8))
+def test_html_and_json_of_the_same_files_give_the_same_page(found: list[dict[str, Any]]) -> None:
+    from_json = page_of(read_json(json_page(*found)))
+    from_html = page_of(read_html(html_page("\n".join(map(anchor, found))), "utf-8"))
+    assert from_json == from_html
+    assert len(from_json.files) == len(found)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_page_or_a_fault(body: bytes) -> None:
+    read_html(body)
+    try:
+        read_json(body)
+    except PageError:
+        pass

@@ -1,0 +1,104 @@
+"""Versions that the tables do not know: a warning and the nearest facts, or an honest refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+from packaging.version import Version
+
+from cogpack.origin import Origin
+from cogpack.solver.conflict import Conflict
+from cogpack.solver.requirement import Requirement
+from cogpack.solver.resolution import Resolution
+from cogpack.solver.silent import fill_in
+from cogpack.solver.solve import resolve
+from cogpack.solver.universe import Candidate, Universe
+from support.toy import gpu, line, python, toy
+from support.universes import candidate
+
+
+def labels(universe: Universe, *requirements: Requirement) -> list[str]:
+    """What `fill_in` adds."""
+    known = {(one.package, one.label) for one in universe}
+    filled = fill_in(universe, requirements)
+    return [one.label for one in filled if (one.package, one.label) not in known]
+
+
+@pytest.mark.parametrize(
+    ("text", "release"),
+    [
+        ("torch==2.8.0", "2.8.0"),
+        ("torch===2.8.0", "2.8.0"),
+        ("torch~=2.8.0", "2.8.0"),
+        ("torch>=2.8", "2.8"),
+        ("torch==3.*", "3"),
+        ("torch==2.5.3", "2.5.3"),
+    ],
+)
+def test_newer_than_the_tables_is_taken_for_real(text: str, release: str) -> None:
+    found = labels(toy(), line(text, 1))
+    assert [label.partition("+")[0] for label in found] == [release] * len(found)
+    assert {label.partition("+")[2] for label in found} >= {"cpu", "cu118"}
+
+
+@pytest.mark.parametrize("text", ["torch==2.4.0", "torch==1.0", "torch==2.6.0", "torch>9", "torch"])
+def test_what_the_tables_skip_is_not(text: str) -> None:
+    assert labels(toy(), line(text, 1)) == []
+
+
+def test_an_unknown_variant_of_an_unknown_release_keeps_what_all_variants_share() -> None:
+    filled = fill_in(toy(), [line("torch==2.8.0+cu140", 1)])
+    guess = filled["torch"].candidates[-1]
+    assert (guess.label, guess.variant) == ("2.8.0+cu140", "cu140")
+    assert guess.index.endswith("/cu140")
+    assert [relation.fact.text for relation in guess.relations] == [
+        "torch 2.7.1 has wheels for Python 3.9 to 3.13"
+    ]
+
+
+def test_an_unknown_variant_of_a_known_release_is_refused() -> None:
+    assert labels(toy(), line("torch==2.7.1+cu140", 1)) == []
+
+
+def test_the_nearest_facts_still_hold() -> None:
+    outcome = resolve([python("3.14"), line("torch==2.8.0", 1)], toy())
+    assert isinstance(outcome, Conflict)
+
+
+def test_packages_that_come_together_are_guessed_together() -> None:
+    lines = [python("3.13"), gpu(), line("torch==2.8.0", 1), line("torchvision==0.23.0", 2)]
+    outcome = resolve(lines, toy())
+    assert isinstance(outcome, Resolution)
+    assert outcome["torch"].version == "2.8.0+cu128"
+    assert outcome["torchvision"].version == "0.23.0"
+    assert outcome.warnings == tuple(
+        f"the tables do not know {unknown}; "
+        f"the facts of {known}, the nearest known release, were taken for it"
+        for unknown, known in (
+            ("torch 2.8.0", "torch 2.7.1"),
+            ("torchvision 0.23.0", "torchvision 0.22.1"),
+        )
+    )
+
+
+def test_a_known_version_is_taken_without_a_word() -> None:
+    outcome = resolve([line("torch==2.7.1", 1)], toy())
+    assert isinstance(outcome, Resolution)
+    assert outcome.warnings == ()
+
+
+class Index:
+    """A source that knows one more release."""
+
+    def candidates(self, package: str, requirement: Requirement) -> Iterable[Candidate]:
+        assert requirement == Requirement("a", "==2.0", Origin("requirements.txt", 1, "a==2.0"))
+        return [Candidate(package, "2.0", Version("2.0"), index="asked")]
+
+
+def test_a_source_is_asked_first() -> None:
+    universe = Universe.of([candidate("a", "1.0")])
+    outcome = resolve([line("a==2.0", 1)], universe, source=Index())
+    assert isinstance(outcome, Resolution)
+    assert outcome["a"].index == "asked"
+    assert outcome.warnings == ()
