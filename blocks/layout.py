@@ -10,6 +10,7 @@ from ..plan.model import BindMount, CacheMount, Mount, StageInput, TmpfsMount
 __all__ = [
     "FIXED_TIME",
     "PYTHON",
+    "PYTHON_HOME",
     "SOURCE",
     "UV",
     "UV_ENV",
@@ -24,8 +25,9 @@ __all__ = [
 
 VENV = "/opt/venv"
 PYTHON = f"{VENV}/bin/python"
+PYTHON_HOME = "/opt/python"
 SOURCE = "/src"
-UV = "/opt/uv/bin/uv"
+UV = "/run/cogpack/uv/bin/uv"
 UV_STAGE = StageInput(id="uv")
 
 # The interpreter is the image's own; byte code is checked by the hash of its source, because all
@@ -67,7 +69,7 @@ def uv_mounts() -> tuple[Mount, ...]:
     """uv, its cache and a /tmp for one command: none of them is in any layer."""
     return (
         CacheMount(id="cogpack-uv", target="/root/.cache/uv"),
-        BindMount(source=UV_STAGE, source_path="/opt/uv", target="/opt/uv"),
+        BindMount(source=UV_STAGE, source_path="/opt/uv", target="/run/cogpack/uv"),
         TmpfsMount(target="/tmp"),  # noqa: S108  # a path in the image
     )
 

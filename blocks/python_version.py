@@ -10,13 +10,13 @@ from ..project import Project
 from ..solver.requirement import Requirement
 from ..solver.resolution import Resolution
 from .base import Block
-from .layout import SOURCE, VENV, script, settle_times
+from .layout import PYTHON_HOME, SOURCE, UV, VENV, script, settle_times, uv_mounts
 
 __all__ = ["PythonVersion"]
 
 
 class PythonVersion(Block):
-    """Makes an empty virtual environment of the base's own interpreter.
+    """Makes an empty virtual environment of the base's interpreter, or of one that uv fetches.
 
     A virtual environment keeps the base's packages out, works where the system's Python refuses
     packages from elsewhere (PEP 668), and gives every later layer one folder to write to.
@@ -38,18 +38,17 @@ class PythonVersion(Block):
         return (Requirement("python", specifier, config.origin("build.python_version")),)
 
     def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
+        version = resolution["python"].version
+        if "python" in resolution.base_images.build.provides:
+            make = Exec(command=_script(f"python3 -m venv --without-pip {VENV}"))
+        else:
+            make = _managed(version, project)
         environment = composer.stage(
             "runtime",
             "python",
-            f"make the virtual environment for Python {resolution['python'].version}",
+            f"make the virtual environment for Python {version}",
             [
-                Exec(
-                    command=script(
-                        f"python3 -m venv --without-pip {VENV}",
-                        f"mkdir -p {SOURCE}",
-                        settle_times("/opt", SOURCE),
-                    )
-                ),
+                make,
                 Env(name="VIRTUAL_ENV", value=VENV),
                 Env(name="PATH", value=f"{VENV}/bin", prepend=True),
             ],
@@ -57,3 +56,24 @@ class PythonVersion(Block):
         )
         composer.export("runtime", environment)
         composer.configure(ExportConfig(env={"VIRTUAL_ENV": VENV}, path=(f"{VENV}/bin",)))
+
+
+def _managed(version: str, project: Project) -> Exec:
+    """uv's own build of the interpreter, for a base that has none: NVIDIA's images, for one."""
+    mirror = project.config.cogpack.python_mirror if project.config else None
+    return Exec(
+        command=_script(
+            f"{UV} python install --no-bin {version}",
+            f"{UV} venv --no-project --managed-python --python {version} {VENV}",
+        ),
+        mounts=uv_mounts(),
+        env={
+            "UV_NO_PROGRESS": "1",
+            "UV_PYTHON_INSTALL_DIR": PYTHON_HOME,
+            **({"UV_PYTHON_INSTALL_MIRROR": mirror} if mirror else {}),
+        },
+    )
+
+
+def _script(*commands: str) -> str:
+    return script(*commands, f"mkdir -p {SOURCE}", settle_times("/opt", SOURCE))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from ..compat.tables import Tables
 from ..plan.composer import Composer
-from ..plan.model import Exec, PhaseInput
+from ..plan.model import Exec, ImageInput, Input, PhaseInput
 from ..project import Project
 from ..solver.requirement import Requirement
 from ..solver.resolution import Resolution
@@ -16,7 +17,7 @@ __all__ = ["UvTool"]
 
 
 class UvTool(Block):
-    """Fetches uv with the base's own pip; no layer of the image holds it."""
+    """Fetches uv with pip, of the base or else of a small Python image; no layer holds it."""
 
     name: ClassVar[str] = "uv-tool"
 
@@ -34,7 +35,7 @@ class UvTool(Block):
             "runtime",
             UV_STAGE.id,
             f"fetch uv {version}",
-            PhaseInput(name="base"),
+            _image_with_pip(resolution),
             [
                 Exec(
                     command="python3 -m pip install --disable-pip-version-check --no-deps "
@@ -45,3 +46,16 @@ class UvTool(Block):
             ],
             because=resolution["uv"].because,
         )
+
+
+def _image_with_pip(resolution: Resolution) -> Input:
+    """The base, when it has a Python; else the smallest image of the tables that has one.
+
+    uv is one static program: it runs on the base wherever it was fetched.
+    """
+    if "python" in resolution.base_images.build.provides:
+        return PhaseInput(name="base")
+    minor = resolution["python"].version.rpartition(".")[0]
+    rows = [row for row in Tables.load().base_images if row.python]
+    fitting = [row for row in rows if row.python.startswith(f"{minor}.")] or rows
+    return ImageInput(ref=min(fitting, key=lambda row: (row.rank, row.ref)).ref)

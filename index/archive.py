@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import gzip
 import io
+import lzma
+import struct
 import tarfile
 import zipfile
 import zlib
@@ -29,6 +31,21 @@ _UNPACKED_LIMIT = 1 << 30
 # their .dist-info last (PEP 427's advice), in most cases METADATA too.
 _TAIL = 64 << 10
 _BLOCK = 32 << 10
+
+# What zipfile, tarfile and the decompressors raise for damaged archives.
+_BROKEN = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    NotImplementedError,
+    OSError,
+    OverflowError,
+    RuntimeError,
+    UnicodeError,
+)
 
 
 class RangeSource(Protocol):
@@ -110,7 +127,7 @@ def wheel_metadata(file: IO[bytes] | RangeReader, name: str) -> bytes:
             if info.file_size > _MEMBER_LIMIT:
                 raise MetadataError(f"its METADATA has {info.file_size} bytes")
             return wheel.read(info)
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, RuntimeError) as error:
+    except _BROKEN as error:
         raise MetadataError(f"the wheel cannot be read ({error})") from error
 
 
@@ -135,14 +152,7 @@ def sdist_metadata(body: bytes, filename: str) -> bytes:
     try:
         reader = _zip_pkg_info if filename.endswith(".zip") else _tar_pkg_info
         return reader(body)
-    except (
-        tarfile.TarError,
-        zipfile.BadZipFile,
-        zlib.error,
-        EOFError,
-        OSError,
-        RuntimeError,
-    ) as error:
+    except _BROKEN as error:
         raise MetadataError(f"the sdist cannot be read ({error})") from error
 
 

@@ -175,6 +175,8 @@ class CogpackOptions(Section):
     bytecode: whether modules are compiled at build (validated by hash) or at every start.
     user: who runs the server, a name or `uid[:gid]`.
     system_cuda: whether the image itself must bring CUDA; by default the solver decides.
+    python_mirror: where uv gets an interpreter when the base image has none, as in
+    UV_PYTHON_INSTALL_MIRROR.
     """
 
     base_image: ImageName | None = None
@@ -182,6 +184,7 @@ class CogpackOptions(Section):
     bytecode: Annotated[Literal["hash", "none"], _one_of("hash", "none")] = "hash"
     user: UserName | None = None
     system_cuda: Flag | None = None
+    python_mirror: Text | None = None
 
 
 class CogConfig(Section):

@@ -49,8 +49,8 @@ class PythonStack(Stack):
         yield BaseImage()
         yield Cuda()
         yield Apt(extra=[_INIT])
-        yield PythonVersion()
         yield UvTool()
+        yield PythonVersion()
         if RequirementFiles.detect(project):
             yield RequirementFiles()
         for framework in (Tensorflow, Jax, Torch):

@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from cogpack.index.links import PageError, pack, read_html, read_json, unpack
-from cogpack.index.page import File, Page, python_specifier
 from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import Version
+
+from cogpack.index.links import PageError, pack, read_html, read_json, unpack
+from cogpack.index.page import File, Page, python_specifier
 
 BASE = "https://index.invalid/simple/foo-bar/"
 
@@ -228,7 +229,7 @@ def entries(draw: st.DrawFn) -> dict[str, Any]:
     if draw(st.booleans()):
         entry["size"] = draw(st.integers(0, 2**40))
     if draw(st.booleans()):
-        moments = st.datetimes(min_value=datetime(2000, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
+        moments = st.datetimes(min_value=datetime(2000, 1, 1), timezones=st.just(UTC))
         entry["upload-time"] = draw(moments).isoformat()
     if draw(st.booleans()):
         announced = hex_digests.map(lambda text: {"sha256": text})

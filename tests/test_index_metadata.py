@@ -6,6 +6,10 @@ import io
 import zipfile
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from packaging.version import Version
+
 from cogpack.index.archive import RangeReader, sdist_metadata, wheel_metadata
 from cogpack.index.metadata import (
     MetadataError,
@@ -13,9 +17,6 @@ from cogpack.index.metadata import (
     load_metadata,
     parse_metadata,
 )
-from hypothesis import given
-from hypothesis import strategies as st
-from packaging.version import Version
 from support.distributions import Dist, sdist_bytes, wheel_bytes
 
 

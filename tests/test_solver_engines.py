@@ -16,7 +16,7 @@ from cogpack.solver.problem import Problem, prepare, solvable
 from cogpack.solver.requirement import Requirement
 from cogpack.solver.resolvelib_engine import search
 from cogpack.solver.sat import Engine
-from cogpack.solver.universe import Candidate, Fact, Term, Universe
+from cogpack.solver.universe import Term, Universe
 from cogpack.solver.why import Refusal, Why, why
 from support.universes import (
     NAMES,
@@ -44,7 +44,7 @@ policies = st.builds(
 
 
 @settings(max_examples=EXAMPLES)
-@given(problems(), policies)
+@given(problems, policies)
 def test_engines_and_explanations(
     given_problem: tuple[Universe, tuple[Requirement, ...]], policy: Policy
 ) -> None:
@@ -125,7 +125,7 @@ def check_fixes(problem: Problem) -> None:
 
 
 @settings(max_examples=EXAMPLES // 10)
-@given(problems(), st.sampled_from(NAMES))
+@given(problems, st.sampled_from(NAMES))
 def test_refusals_are_true(
     given_problem: tuple[Universe, tuple[Requirement, ...]], package: str
 ) -> None:
@@ -139,36 +139,23 @@ def test_refusals_are_true(
     assert chosen == outcome.chosen
     everything = list(assignments(world))
     for refusal in outcome.refusals:
-        for label in refusal.labels:
-            having = [one for one in everything if _label(one.get(package)) == label]
-            check_refusal(refusal, having, outcome)
+        for number, label in enumerate(refusal.labels):
+            having = [one for one in everything if package in one and one[package].label == label]
+            check_refusal(refusal, having, first=number == 0)
 
 
-def check_refusal(refusal: Refusal, having: Sequence[Assignment], outcome: Why) -> None:
-    """Nothing has the candidate, meets what is named and does as well in what mattered more."""
+def check_refusal(refusal: Refusal, having: Sequence[Assignment], *, first: bool) -> None:
+    """Nothing with the candidate meets what is named, unless other wishes mattered more.
+
+    first: the reason was found for this candidate, so it is minimal for it.
+    """
     facts = frozenset(refusal.facts)
-    for assignment in having:
-        if valid(assignment, refusal.requirements, facts):
-            assert refusal.preferred
-    if not refusal.preferred:
-        _check_minimal(refusal, facts, having)
-    assert outcome.chosen is not None
-
-
-def _check_minimal(refusal: Refusal, facts: frozenset[Fact], having: Sequence[Assignment]) -> None:
-    """For the first candidate; those after it only share the reason."""
-    first = [one for one in having if _has(one, refusal.labels[0])]
+    if refusal.preferred:
+        return
+    assert not any(valid(one, refusal.requirements, facts) for one in having)
     if first:
         for fact in facts:
-            assert any(valid(one, refusal.requirements, facts - {fact}) for one in first)
-
-
-def _has(assignment: Assignment, label: str) -> bool:
-    return any(one.label == label for one in assignment.values())
-
-
-def _label(candidate: Candidate | None) -> str:
-    return candidate.label if candidate else ""
+            assert any(valid(one, refusal.requirements, facts - {fact}) for one in having)
 
 
 def test_the_reference_knows_what_a_term_admits() -> None:

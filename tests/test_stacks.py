@@ -244,3 +244,55 @@ def test_a_folder_that_no_stack_knows_is_told_what_to_write(tmp_path: Path) -> N
     )
     with pytest.raises(UserError, match="no stack knows"):
         compose(project, "linux/amd64")
+
+
+def test_a_base_without_python_gets_an_interpreter_from_uv(tmp_path: Path) -> None:
+    folder = _project(
+        tmp_path,
+        "build:\n  gpu: true\n  cuda: '12.6'\n  python_version: '3.12'\n"
+        "  python_packages: [torch==2.7.0]\nrun: predict.py:Predictor\n"
+        "cogpack:\n  python_mirror: https://mirror.invalid/python\n",
+    )
+    plan = _plan(load_project(folder))
+    assert "nvidia/cuda" in plan.base.build
+    assert "-devel-" in plan.base.build
+    assert "-devel-" not in plan.base.runtime
+    stages = _stages(plan)
+    [make] = [op for op in stages["python"].ops if isinstance(op, model.Exec)]
+    assert "python install --no-bin 3.12." in make.command
+    assert make.env["UV_PYTHON_INSTALL_MIRROR"] == "https://mirror.invalid/python"
+    assert stages["uv"].source == model.ImageInput(
+        ref="docker.io/library/python:3.12-slim-bookworm"
+    )
+
+
+def test_torch_comes_from_its_index_alone_and_stays_that_build(tmp_path: Path) -> None:
+    folder = _project(
+        tmp_path,
+        "build:\n  gpu: true\n  python_version: '3.12'\n"
+        "  python_packages: [torch==2.7.1+cu128, torchvision, numpy]\nrun: predict.py:Predictor\n",
+    )
+    stages = _stages(_plan(load_project(folder)))
+    first, second, *_ = _command(stages["torch"]).split(" && ")
+    index = "https://download.pytorch.org/whl/cu128"
+    assert f"--no-deps --index-url {index} torch==2.7.1+cu128 torchvision==0.22.1+cu128" in first
+    assert index not in second
+    [file] = [
+        op
+        for op in stages["requirements"].ops
+        if isinstance(op, model.MkFile) and op.path == "/constraints.txt"
+    ]
+    assert "torch==2.7.1+cu128\n" in file.content
+    assert stages["packages"].source == model.PhaseInput(name="framework-deps")
+
+
+def test_a_change_of_another_package_leaves_the_framework_stage_as_it_is(tmp_path: Path) -> None:
+    def torch(more: str) -> model.Stage:
+        folder = _project(
+            tmp_path,
+            "build:\n  python_version: '3.12'\n"
+            f"  python_packages: [torch==2.7.1, {more}]\nrun: predict.py:Predictor\n",
+        )
+        return _stages(_plan(load_project(folder)))["torch"]
+
+    assert torch("six") == torch("idna")

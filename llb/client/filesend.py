@@ -22,7 +22,7 @@ from ...errors import BuilderError, UserError
 from ..proto import fsutil_pb2, session_pb2
 from .export import STDOUT, Export
 from .receive import receive
-from .rpc_server import Metadata, Refused, Service, Status
+from .rpc_server import Messages, Metadata, Refused, Service, Status
 
 __all__ = ["Target", "filesend_service", "open_targets"]
 
@@ -164,7 +164,7 @@ def _check_dest(export: Export, dest: Path) -> None:
 def filesend_service(targets: Mapping[int, Target]) -> Service:
     """Take exports by their number."""
 
-    def diff_copy(metadata: Metadata, messages: Iterator[bytes]) -> Iterator[Sequence[bytes]]:
+    def diff_copy(metadata: Metadata, messages: Messages) -> Iterator[Sequence[bytes]]:
         number = next(iter(metadata.get(_EXPORT_KEY, ())), "0")
         if not number.isdecimal() or int(number) not in targets:
             raise Refused(Status.NOT_FOUND, "there is no such export")
@@ -184,7 +184,7 @@ def _write(messages: Iterator[bytes], file: BinaryIO) -> None:
 
 def _refuse_clashes(source: Path, dest: Path) -> None:
     """Raise UserError when merging would have to remove something of another kind."""
-    for entry in os.scandir(source):
+    for entry in _entries(source):
         there = dest / entry.name
         if entry.is_dir(follow_symlinks=False):
             if there.is_symlink() or (there.exists() and not there.is_dir()):
@@ -203,7 +203,7 @@ def _refuse_clashes(source: Path, dest: Path) -> None:
 
 def _merge(source: Path, dest: Path) -> None:
     """Move what is in `source` to `dest`; a folder that is there takes the mode of the new one."""
-    for entry in sorted(os.scandir(source), key=lambda entry: entry.name):
+    for entry in _entries(source):
         path, there = Path(entry.path), dest / entry.name
         if not entry.is_dir(follow_symlinks=False):
             path.replace(there)
@@ -217,6 +217,11 @@ def _merge(source: Path, dest: Path) -> None:
             path.rename(there)
         there.chmod(stat.S_IMODE(status.st_mode))
         os.utime(there, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        return sorted(entries, key=lambda entry: entry.name)
 
 
 def _remove_tree(folder: Path) -> None:

@@ -8,17 +8,16 @@ all. The protocol is that of tonistiigi/fsutil (receive.go).
 from __future__ import annotations
 
 import os
-import queue
 import stat
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import unquote_plus
 
 from ...errors import CogpackError, UserError
 from ...patterns import PatternError
 from ..proto import fsutil_pb2
-from .rpc_server import CallEnded, Metadata, Service
+from .rpc_server import Messages, Metadata, Service
 from .walk import GO_TYPE, Tree, unreadable
 
 __all__ = ["filesync_service", "send"]
@@ -36,9 +35,9 @@ _BATCH_ENTRIES = 128
 def filesync_service(folders: Mapping[str, Path]) -> Service:
     """Serve folders by name; the name and the patterns come with the call, as metadata."""
 
-    def diff_copy(metadata: Metadata, messages: Iterator[bytes]) -> Iterator[Sequence[bytes]]:
+    def diff_copy(metadata: Metadata, messages: Messages) -> Iterator[Sequence[bytes]]:
         tree = _tree(folders, _decoded(metadata))
-        for batch in send(tree, map(Packet.FromString, messages)):
+        for batch in send(tree, messages):
             yield [packet.SerializeToString() for packet in batch]
 
     return Service("moby.filesync.v1.FileSync", {"DiffCopy": diff_copy})
@@ -69,52 +68,43 @@ def _decoded(metadata: Metadata) -> Metadata:
     }
 
 
-class _Requests:
-    """The numbers of files that the receiver asks for; they end at its FIN or a broken call."""
+class Incoming(Protocol):
+    """The receiver's messages, and whether one has come already (`rpc_server.Messages`)."""
 
-    def __init__(self, packets: Iterator[Packet]) -> None:
-        self._numbers: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+    def __next__(self) -> bytes: ...
+
+    def waiting(self) -> bool: ...
+
+
+class _Requests:
+    """The numbers of files that the receiver asks for; they end at its FIN."""
+
+    def __init__(self, messages: Incoming) -> None:
+        self._messages = messages
         self.ended = False
-        self._listener = threading.Thread(
-            target=self._listen, args=(packets,), name="cogpack-filesync", daemon=True
-        )
-        self._listener.start()
 
     def take(self, *, wait: bool) -> int | None:
         """The next number; None at the end, and without `wait` when none is there yet."""
-        if self.ended or (not wait and self.empty()):
-            return None
-        number = self._numbers.get()
-        self.ended = number is None
-        return number
+        while not self.ended and (wait or self._messages.waiting()):
+            data = next(self._messages, None)
+            packet = Packet.FromString(data) if data is not None else None
+            if packet is None or packet.type == Packet.PACKET_FIN:
+                self.ended = True
+            elif packet.type == Packet.PACKET_REQ:
+                return packet.ID
+        return None
 
-    def empty(self) -> bool:
-        """Whether nothing is waiting now."""
-        return self._numbers.empty()
-
-    def join(self) -> None:
-        """Wait for the thread, which ends with the requests."""
-        self._listener.join()
-
-    def _listen(self, packets: Iterator[Packet]) -> None:
-        try:
-            for packet in packets:
-                if packet.type == Packet.PACKET_FIN:
-                    return
-                if packet.type == Packet.PACKET_REQ:
-                    self._numbers.put(packet.ID)
-        except CallEnded:
-            return
-        finally:
-            self._numbers.put(None)
+    def waiting(self) -> bool:
+        """Whether the next number, or the end, is there already."""
+        return self.ended or self._messages.waiting()
 
 
-def send(tree: Tree, packets: Iterator[Packet]) -> Iterator[Sequence[Packet]]:
-    """The packets to send for a tree, in batches; `packets` is what the receiver says meanwhile.
+def send(tree: Tree, messages: Incoming) -> Iterator[Sequence[Packet]]:
+    """The packets to send for a tree, in batches; `messages` is what the receiver says meanwhile.
 
     Raises UserError when something of the tree cannot be read.
     """
-    requests = _Requests(packets)
+    requests = _Requests(messages)
     files: dict[int, fsutil_pb2.Stat] = {}
     batch: list[Packet] = []
     for number, entry in enumerate(tree.walk()):
@@ -130,7 +120,6 @@ def send(tree: Tree, packets: Iterator[Packet]) -> Iterator[Sequence[Packet]]:
     yield [*batch, Packet(type=Packet.PACKET_STAT)]
     yield from _answer(tree, requests, files, wait=True)
     yield [Packet(type=Packet.PACKET_FIN)]
-    requests.join()
 
 
 def _answer(
@@ -146,7 +135,7 @@ def _answer(
             if size >= CHUNK_BYTES:
                 yield batch
                 batch, size = [], 0
-        if requests.empty() and batch:
+        if batch and not requests.waiting():
             yield batch
             batch, size = [], 0
 

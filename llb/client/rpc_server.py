@@ -12,7 +12,7 @@ from __future__ import annotations
 import queue
 import struct
 import threading
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -34,13 +34,19 @@ from h2.settings import SettingCodes, Settings
 
 from ...errors import CogpackError, Failure
 
-__all__ = ["CallEnded", "Handler", "Metadata", "Refused", "RpcServer", "Service", "Status"]
+__all__ = [
+    "CallEnded",
+    "Handler",
+    "Messages",
+    "Metadata",
+    "Refused",
+    "RpcServer",
+    "Service",
+    "Status",
+]
 
 # The call's headers by their lower-case names; one that is repeated has several values.
 Metadata = Mapping[str, tuple[str, ...]]
-
-# Gets the messages of the caller as they come, and yields batches of messages for it.
-Handler = Callable[[Metadata, Iterator[bytes]], Iterator[Sequence[bytes]]]
 
 # What the daemon may send ahead of us, bytes: a call, and all calls together.
 _CALL_WINDOW = 1 << 22
@@ -76,6 +82,73 @@ class Refused(Exception):  # noqa: N818  # it is an answer, not a fault
 
 class CallEnded(Exception):  # noqa: N818
     """The caller has cancelled, or the connection is gone: the handler need not go on."""
+
+
+class _Call:
+    """One call under way.
+
+    answered: the headers of the answer are sent. whole: the caller has sent all it has to send.
+    gone: the caller has cancelled.
+    """
+
+    def __init__(self, stream_id: int) -> None:
+        self.stream_id = stream_id
+        # Bytes with their share of the flow control window; None ends them.
+        self.incoming: queue.SimpleQueue[tuple[bytes, int] | None] = queue.SimpleQueue()
+        self.answered = False
+        self.whole = False
+        self.gone = False
+
+
+class Messages(Iterator[bytes]):
+    """The caller's messages, in order; the iterator waits for them. Raises CallEnded."""
+
+    def __init__(self, call: _Call, acknowledge: Callable[[int], None]) -> None:
+        self._call = call
+        self._acknowledge = acknowledge
+        self._buffer = bytearray()
+        self._whole: deque[bytes] = deque()
+        self._ended = False
+
+    def __next__(self) -> bytes:
+        while not self._whole:
+            if self._ended:
+                if self._call.whole:
+                    raise StopIteration
+                raise CallEnded
+            self._take()
+        return self._whole.popleft()
+
+    def waiting(self) -> bool:
+        """Whether the next message, or the end, is there already."""
+        while not self._whole and not self._ended and not self._call.incoming.empty():
+            self._take()
+        return bool(self._whole) or self._ended
+
+    def _take(self) -> None:
+        item = self._call.incoming.get()
+        if item is None:
+            self._ended = True
+            return
+        data, length = item
+        buffer = self._buffer
+        buffer += data
+        position = 0
+        while len(buffer) - position >= _PREFIX.size:
+            compressed, size = _PREFIX.unpack_from(buffer, position)
+            if compressed:
+                raise Refused(Status.UNIMPLEMENTED, "compression was not offered")
+            start, end = position + _PREFIX.size, position + _PREFIX.size + size
+            if len(buffer) < end:
+                break
+            self._whole.append(bytes(buffer[start:end]))
+            position = end
+        del buffer[:position]
+        self._acknowledge(length)
+
+
+# Gets the caller's messages as they come, and yields batches of messages for it.
+Handler = Callable[[Metadata, Messages], Iterator[Sequence[bytes]]]
 
 
 @dataclass(frozen=True)
@@ -185,7 +258,8 @@ class RpcServer:
             handler = self._handlers.get(metadata[":path"][0])
             if handler is None:
                 raise Refused(Status.UNIMPLEMENTED, "this session has no such method")
-            for batch in handler(metadata, self._messages(call)):
+            messages = Messages(call, lambda length: self._acknowledge(call, length))
+            for batch in handler(metadata, messages):
                 self._send(call, batch)
         except CallEnded:
             pass
@@ -199,29 +273,12 @@ class RpcServer:
             status, reason = Status.INTERNAL, "the client failed"
         self._end(call, status, reason)
 
-    def _messages(self, call: _Call) -> Iterator[bytes]:
-        """The caller's messages; what has been consumed is acknowledged. Raises CallEnded."""
-        buffer = b""
-        while (item := call.incoming.get()) is not None:
-            data, length = item
-            buffer += data
-            position = 0
-            while len(buffer) - position >= _PREFIX.size:
-                compressed, size = _PREFIX.unpack_from(buffer, position)
-                if compressed:
-                    raise Refused(Status.UNIMPLEMENTED, "compression was not offered")
-                end = position + _PREFIX.size + size
-                if len(buffer) < end:
-                    break
-                yield buffer[position + _PREFIX.size : end]
-                position = end
-            buffer = buffer[position:]
-            with self._changed:
-                if not self._closed:
-                    self._http.acknowledge_received_data(length, call.stream_id)
-                    self._flush()
-        if not call.whole:
-            raise CallEnded
+    def _acknowledge(self, call: _Call, length: int) -> None:
+        """Let the caller send as much again as has been consumed, bytes."""
+        with self._changed:
+            if not self._closed and not call.gone:
+                self._http.acknowledge_received_data(length, call.stream_id)
+                self._flush()
 
     def _send(self, call: _Call, batch: Sequence[bytes]) -> None:
         """Send messages as flow control allows. Raises CallEnded."""
@@ -277,19 +334,3 @@ class RpcServer:
     def _flush(self) -> None:
         if data := self._http.data_to_send():
             self._write(data)
-
-
-class _Call:
-    """One call under way.
-
-    answered: the headers of the answer are sent. whole: the caller has sent all it has to send.
-    gone: the caller has cancelled.
-    """
-
-    def __init__(self, stream_id: int) -> None:
-        self.stream_id = stream_id
-        # Bytes with their share of the flow control window; None ends them.
-        self.incoming: queue.SimpleQueue[tuple[bytes, int] | None] = queue.SimpleQueue()
-        self.answered = False
-        self.whole = False
-        self.gone = False

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from ..proto import session_pb2
 from .docker_config import credential, load_config
-from .rpc_server import Metadata, Refused, Service, Status
+from .rpc_server import Messages, Metadata, Refused, Service, Status
 
 __all__ = ["auth_service", "secrets_service"]
 
@@ -21,7 +21,7 @@ def auth_service(environ: Mapping[str, str]) -> Service:
     token yourself" (moby/buildkit session/auth/auth.go).
     """
 
-    def credentials(_: Metadata, messages: Iterator[bytes]) -> Iterator[Sequence[bytes]]:
+    def credentials(_: Metadata, messages: Messages) -> Iterator[Sequence[bytes]]:
         for message in messages:
             host = session_pb2.CredentialsRequest.FromString(message).Host
             found = credential(load_config(environ), host, environ)
@@ -36,7 +36,7 @@ def auth_service(environ: Mapping[str, str]) -> Service:
 def secrets_service(values: Mapping[str, bytes]) -> Service:
     """Secrets by id, from memory; an id that is not among them is NOT_FOUND."""
 
-    def get_secret(_: Metadata, messages: Iterator[bytes]) -> Iterator[Sequence[bytes]]:
+    def get_secret(_: Metadata, messages: Messages) -> Iterator[Sequence[bytes]]:
         for message in messages:
             wanted = session_pb2.GetSecretRequest.FromString(message).ID
             if wanted not in values:

@@ -20,7 +20,7 @@ import grpc
 
 from ...errors import CogpackError, Failure
 from ..proto import control_pb2
-from .rpc_server import Metadata, RpcServer, Service
+from .rpc_server import Messages, Metadata, RpcServer, Service
 from .transport import Transport
 
 __all__ = ["Session", "new_session_id", "shared_key"]
@@ -34,7 +34,7 @@ _MOST_WAITING = 1 << 22
 _CLOSE_SECONDS = 5.0
 
 
-def _answer_healthy(_metadata: Metadata, _messages: Iterator[bytes]) -> Iterator[Sequence[bytes]]:
+def _answer_healthy(_metadata: Metadata, _messages: Messages) -> Iterator[Sequence[bytes]]:
     # HealthCheckResponse{status: SERVING}; the message type itself would clash with that of
     # grpcio-health-checking where a process loads both.
     yield (b"\x08\x01",)

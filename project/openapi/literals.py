@@ -64,8 +64,8 @@ class Scope:
     def _listed(self, node: ast.expr) -> list[object] | None:
         wanted = "keys"
         match node:
-            case ast.Call(func=ast.Attribute(value=inner, attr="keys" | "values"), args=[]):
-                wanted, node = node.func.attr, inner
+            case ast.Call(func=ast.Attribute(value=inner, attr="keys" | "values" as method)):
+                wanted, node = method, inner
         value = self.value(node)
         if isinstance(value, list):
             return value

@@ -54,6 +54,8 @@ def serve(credential: str = "") -> Iterator[Registry]:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # What is no request at all gets an HTTP answer too: a daemon that tried TLS knows by it.
+    default_request_version = "HTTP/1.1"
     state: Registry
 
     def log_message(self, *_: object) -> None:  # silent

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import product
+from itertools import count, product
 
 from hypothesis import strategies as st
 from packaging.specifiers import SpecifierSet
@@ -32,42 +32,51 @@ def requirement(name: str, specifier: str = "", line: int = 1) -> Requirement:
     return Requirement(name, specifier, Origin("requirements.txt", line, f"{name}{specifier}"))
 
 
-@st.composite
-def terms(draw: st.DrawFn) -> Term:
-    """A term, now and then on a package that does not exist or restricted to a variant."""
-    return Term(
-        package=draw(st.sampled_from((*NAMES, "nowhere"))),
-        specifier=draw(st.sampled_from(SPECIFIERS)),
-        variants=draw(st.sampled_from((None, None, None, frozenset({"", "cpu"})))),
-        absent_ok=draw(st.booleans()),
+# Now and then on a package that does not exist, or restricted to some variants.
+_terms = st.builds(
+    Term,
+    package=st.sampled_from((*NAMES, "nowhere")),
+    specifier=st.sampled_from(SPECIFIERS),
+    variants=st.sampled_from((None, None, None, frozenset({"", "cpu"}))),
+    absent_ok=st.booleans(),
+)
+_obligations = st.lists(st.lists(_terms, min_size=1, max_size=2).map(tuple), max_size=2)
+_candidates = st.dictionaries(st.sampled_from(VERSIONS), _obligations, min_size=1, max_size=4)
+_packages = st.dictionaries(st.sampled_from(NAMES), _candidates, min_size=1)
+_wishes = st.lists(
+    st.tuples(st.integers(0, len(NAMES) - 1), st.sampled_from(SPECIFIERS)), min_size=1, max_size=4
+)
+
+
+def _universe(packages: Mapping[str, Mapping[str, Sequence[tuple[Term, ...]]]]) -> Universe:
+    rows = count(1)
+    return Universe.of(
+        candidate(
+            name,
+            label,
+            *(
+                Relation(Fact("compat/test.csv", row, f"{name} {label}", f"fact {row}"), any_of)
+                for any_of, row in zip(obligations, rows)  # noqa: B905  # rows never ends
+            ),
+        )
+        for name, labels in packages.items()
+        for label, obligations in labels.items()
     )
 
 
-@st.composite
-def universes(draw: st.DrawFn) -> Universe:
-    """Up to four packages with up to four candidates and relations between them."""
-    found = []
-    rows = 0
-    for name in draw(st.lists(st.sampled_from(NAMES), min_size=1, unique=True)):
-        for label in draw(st.lists(st.sampled_from(VERSIONS), min_size=1, max_size=4, unique=True)):
-            relations = []
-            for any_of in draw(st.lists(st.lists(terms(), min_size=1, max_size=2), max_size=2)):
-                rows += 1
-                fact = Fact("compat/test.csv", rows, f"{name} {label}", f"fact {rows}")
-                relations.append(Relation(fact, tuple(any_of)))
-            found.append(candidate(name, label, *relations))
-    return Universe.of(found)
-
-
-@st.composite
-def problems(draw: st.DrawFn) -> tuple[Universe, tuple[Requirement, ...]]:
-    """A universe and one to four requirements on its packages."""
-    universe = draw(universes())
-    names = st.sampled_from(sorted(universe.packages))
-    pairs = draw(st.lists(st.tuples(names, st.sampled_from(SPECIFIERS)), min_size=1, max_size=4))
-    return universe, tuple(
-        requirement(name, specifier, line) for line, (name, specifier) in enumerate(pairs, 1)
+def _problem(
+    drawn: tuple[Mapping[str, Mapping[str, Sequence[tuple[Term, ...]]]], list[tuple[int, str]]],
+) -> tuple[Universe, tuple[Requirement, ...]]:
+    packages, wishes = drawn
+    names = sorted(packages)
+    return _universe(packages), tuple(
+        requirement(names[number % len(names)], specifier, line)
+        for line, (number, specifier) in enumerate(wishes, 1)
     )
+
+
+problems = st.tuples(_packages, _wishes).map(_problem)
+"""Up to four packages of up to four candidates with relations, and up to four requirements."""
 
 
 def admits(term: Term, chosen: Candidate | None) -> bool:
