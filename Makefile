@@ -29,13 +29,14 @@ lint: $(READY) ## ruff: rules and format
 
 typecheck: $(READY) $(TYPING) ## mypy, strict: the package, then its tests and tools
 	cd .cache/typing && ../../$(BIN)/mypy --config-file ../../pyproject.toml --cache-dir ../mypy -p cogpack
-	MYPYPATH=.cache/typing:tests:dev $(BIN)/mypy --cache-dir .cache/mypy tests dev
+	MYPYPATH=.cache/typing:tests:dev $(BIN)/mypy --cache-dir .cache/mypy tests dev bench
 
 demo: $(READY) ## build examples/hello, run the image, show a prediction
 	$(BIN)/python dev/demo.py
 
-bench: $(READY) ## how long resolve, plan and build take (medians)
-	$(BIN)/python dev/bench.py
+bench: $(READY) ## how long the commands and the index client take
+	PYTHONPATH=dev $(BIN)/python bench/bench_build.py
+	$(BIN)/python bench/bench_index.py
 
 soak: $(READY) ## the generated tests again and again, with new examples each time
 	for round in $$(seq $(SOAK_ROUNDS)); do \

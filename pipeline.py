@@ -183,13 +183,15 @@ def _failed_step(error: StepFailed, plan: Plan, compiled: CompiledPlan) -> Failu
         return error
     lines = [f"the step `{stage.title}` failed: {error.reason}"]
     commands = [op.command for op in stage.ops if isinstance(op, Exec)]
-    lines += [f"  command: {line}" for command in commands for line in command.splitlines()]
-    if error.log:
-        lines.append("its last lines:")
-        lines += [f"  {line}" for line in error.log]
+    lines += _indented("the command was:", [line for one in commands for line in one.splitlines()])
+    lines += _indented("its last lines were:", error.log)
     origin = _origin(stage)
     failure = UserError if origin is not None and origin.file else BuilderError
     return failure(Fault("\n".join(lines), origin))
+
+
+def _indented(heading: str, lines: Sequence[str]) -> list[str]:
+    return [heading, *(f"  {line}" for line in lines)] if lines else []
 
 
 def _origin(stage: Stage) -> Origin | None:

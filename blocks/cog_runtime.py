@@ -14,10 +14,9 @@ from .layout import PYTHON, SOURCE, UV, UV_ENV, VENV, script, settle_times, uv_m
 
 __all__ = ["CogRuntime"]
 
-# Cog's contract with whoever runs the image: port, command and the variables that name the model.
+# Cog's contract with whoever runs the image: port, command and the variable that names the model.
 PORT = "5000/tcp"
 COMMAND = ("python", "-m", "cog.server.http")
-INIT = ("/usr/bin/tini", "--")
 
 # The value of `sdk_version` that admits versions before their release.
 PRERELEASE = "prerelease"
@@ -65,25 +64,16 @@ class CogRuntime(Block):
         composer.export("app", stage)
         composer.configure(
             ExportConfig(
-                env={
-                    "PYTHONUNBUFFERED": "1",
-                    **_references(project),
-                },
-                entrypoint=INIT,
+                env={"PYTHONUNBUFFERED": "1", **_reference(project)},
                 cmd=COMMAND,
                 workdir=SOURCE,
                 ports=(PORT,),
-                labels={"run.cog.version": resolution["cog"].version},
             )
         )
 
 
-def _references(project: Project) -> dict[str, str]:
-    """The variables that tell the server what to load."""
-    if project.config is None:
+def _reference(project: Project) -> dict[str, str]:
+    """The variable that tells the server what to load."""
+    if project.config is None or not project.config.predictor:
         return {}
-    named = {
-        "COG_PREDICT_TYPE_STUB": project.config.predictor,
-        "COG_TRAIN_TYPE_STUB": project.config.train,
-    }
-    return {name: reference for name, reference in named.items() if reference}
+    return {"COG_PREDICT_TYPE_STUB": project.config.predictor}

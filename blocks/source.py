@@ -5,19 +5,29 @@ from __future__ import annotations
 from typing import ClassVar
 
 from ..plan.composer import Composer
-from ..plan.model import Copy, LocalInput
+from ..plan.model import Copy, LocalInput, ScratchInput
 from ..project import Project
 from ..solver.resolution import Resolution
 from .base import Block
-from .layout import SOURCE
+from .layout import FIXED_TIME, SOURCE
+from .weight_files import WeightFiles, literal
 
 __all__ = ["Source"]
 
 
 class Source(Block):
-    """Copies the project, less what .dockerignore and cogpack itself leave out."""
+    """Copies the project, less what .dockerignore, cogpack itself and the weights leave out.
+
+    Times, owners and the umask of the machine do not come along, and the layer stands on nothing:
+    the same files give the same layer everywhere, and every user of the image can read them.
+
+    weights: the files that have layers of their own.
+    """
 
     name: ClassVar[str] = "source"
+
+    def __init__(self, weights: WeightFiles) -> None:
+        self._weights = weights
 
     @classmethod
     def detect(cls, project: Project) -> bool:
@@ -25,15 +35,19 @@ class Source(Block):
         return True
 
     def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
-        stage = composer.stage(
+        elsewhere = tuple(map(literal, self._weights.paths))
+        stage = composer.side_stage(
             "app-source",
             "source",
             "copy the project",
+            ScratchInput(),
             [
                 Copy(
-                    source=LocalInput(exclude=project.ignore.all),
+                    source=LocalInput(exclude=(*project.ignore.all, *elsewhere)),
                     dest=SOURCE,
                     owner="0:0",
+                    modes="plain",
+                    time=FIXED_TIME,
                 )
             ],
         )

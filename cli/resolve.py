@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
@@ -91,7 +92,7 @@ def command(
         from ..solver.report import dumps, invalid_data
 
         click.echo(dumps(invalid_data(error.faults)), nl=False)
-        raise click.exceptions.Exit(error.exit_code) from None
+        sys.exit(error.exit_code)
 
 
 def _question(
@@ -167,4 +168,4 @@ def _tell_conflict(conflict: Conflict, as_json: bool) -> NoReturn:
 
     text = dumps(conflict_data(conflict)) if as_json else conflict_text(conflict)
     click.echo(text, nl=False)
-    raise click.exceptions.Exit(UserError.exit_code)
+    sys.exit(UserError.exit_code)

@@ -16,6 +16,7 @@ from typing import NamedTuple, Protocol
 from packaging.version import Version
 
 __all__ = [
+    "OPTIONAL",
     "READERS",
     "TABLES",
     "BaseImage",
@@ -86,6 +87,7 @@ class TorchBuild(NamedTuple):
     kernels: tuple[str, ...]
     libraries: str
     index_url: str
+    withdrawn: str
     source: str
     checked: str
     file: str
@@ -101,6 +103,7 @@ class CompanionBuild(NamedTuple):
     glibc: str
     torch: str
     variants: tuple[str, ...]
+    withdrawn: str
     source: str
     checked: str
     file: str
@@ -114,6 +117,7 @@ class Wheel(NamedTuple):
     architecture: str
     python: str
     glibc: str
+    withdrawn: str
     source: str
     checked: str
     file: str
@@ -131,6 +135,7 @@ class TensorflowBuild(NamedTuple):
     cudnn: str
     cuda_packages: str
     cudnn_packages: str
+    withdrawn: str
     source: str
     checked: str
     file: str
@@ -145,6 +150,7 @@ class JaxRelease(NamedTuple):
     jaxlib: str
     cuda12_plugin: str
     cuda13_plugin: str
+    withdrawn: str
     source: str
     checked: str
     file: str
@@ -162,6 +168,7 @@ class JaxPlugin(NamedTuple):
     cuda_major: str
     cuda_packages: str
     cudnn_packages: str
+    withdrawn: str
     source: str
     checked: str
     file: str
@@ -178,6 +185,7 @@ class Pin(NamedTuple):
     version: Version
     python: str
     requires: str
+    withdrawn: str
     source: str
     checked: str
     file: str
@@ -204,6 +212,7 @@ class CudaImage(NamedTuple):
     os: str
     cudnn: str
     cudnn_tag: str
+    withdrawn: str
     source: str
     checked: str
     file: str
@@ -231,6 +240,7 @@ class BaseImage(NamedTuple):
     architectures: tuple[str, ...]
     packages: tuple[str, ...]
     rank: int
+    withdrawn: str
     source: str
     checked: str
     file: str
@@ -273,6 +283,7 @@ class CogRelease(NamedTuple):
     python: str
     glibc: str
     coglet: str
+    withdrawn: str
     source: str
     checked: str
     file: str
@@ -326,6 +337,9 @@ READERS: Mapping[object, Callable[[str], object]] = {
     tuple[str, ...]: lambda cell: tuple(cell.split()),
 }
 """Type of a field -> how its cell is read; each raises ValueError for a bad cell."""
+
+OPTIONAL = "withdrawn"
+"""A column that a file may leave out: then no row of it is withdrawn."""
 
 COMMON = ("source", "checked", "file", "line")
 """The last fields of every row."""

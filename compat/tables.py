@@ -14,6 +14,7 @@ from typing import TypeVar, cast
 from ..errors import CogpackError, Failure, Fault, UserError
 from ..origin import Origin
 from .rows import (
+    OPTIONAL,
     TABLES,
     BaseImage,
     CogRelease,
@@ -237,7 +238,7 @@ def _header_faults(header: list[str], table: str, shown: str) -> Iterable[Fault]
     wanted = [*(name for name, _ in columns(table)), "source", "checked"]
     where = Origin(shown, 1)
     for name in wanted:
-        if name not in header:
+        if name not in header and name != OPTIONAL:
             yield Fault(f"the column '{name}' is missing", where, f"add '{name}' to the header")
     for name in header:
         if name not in wanted:
@@ -248,11 +249,15 @@ def _header_faults(header: list[str], table: str, shown: str) -> Iterable[Fault]
 def _parse(
     lines: Iterable[list[str]], header: list[str], shown: str, table: str
 ) -> dict[tuple[str, ...], Row]:
-    readers = [(name, header.index(name), read) for name, read in columns(table)]
+    width = len(header)
+    # A column that the file leaves out is read from an empty cell behind the others.
+    readers = [
+        (name, header.index(name) if name in header else width, read)
+        for name, read in columns(table)
+    ]
     schema = TABLES[table]
     source, checked = header.index("source"), header.index("checked")
     keys = [header.index(name) for name in schema.key]
-    width = len(header)
     found: dict[tuple[str, ...], Row] = {}
     faults: list[Fault] = []
     make = cast("Callable[[Iterable[object]], Row]", schema.row._make)
@@ -263,6 +268,7 @@ def _parse(
             message = f"the row has {len(cells)} cells, not {width}"
             faults.append(Fault(message, Origin(shown, number), hint))
             continue
+        cells.append("")
         try:
             values = [read(cells[position]) for _, position, read in readers]
         except ValueError:

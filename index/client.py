@@ -18,7 +18,7 @@ import msgspec
 from ..errors import BuilderError, UserError
 from .flat import by_project, folder_links, local_page_links
 from .http import Answer, Fetcher
-from .links import Link, PageError, pack, read_html, read_json, unpack
+from .links import Link, PageError, pack, read_html, read_json, resolve, unpack
 from .location import Location, display
 from .metadata import Metadata, MetadataError, NoMetadata, dump_metadata, load_metadata
 from .page import File, Page
@@ -28,17 +28,17 @@ from .store import Store
 if TYPE_CHECKING:
     from .pagecache import PageCache
 
-__all__ = ["DEFAULT_FRESHNESS", "CachePolicy", "IndexClient", "OfflineError"]
+__all__ = ["DEFAULT_FRESHNESS", "PAGE_ACCEPT", "CachePolicy", "IndexClient", "OfflineError"]
 
 # Seconds. Ten minutes is what PyPI itself allows a cache to keep a page.
 DEFAULT_FRESHNESS = 600
 
 # PEP 691: JSON first, it is the cheapest to read and has sizes and upload times.
-_ACCEPT = (
+PAGE_ACCEPT = (
     "application/vnd.pypi.simple.v1+json, "
     "application/vnd.pypi.simple.v1+html;q=0.2, text/html;q=0.1"
 )
-_ACCEPT_FLAT = "text/html, application/xhtml+xml;q=0.9"
+_FLAT_ACCEPT = "text/html, application/xhtml+xml;q=0.9"
 
 _JSON_TYPES = frozenset({"application/vnd.pypi.simple.v1+json", "application/json"})
 
@@ -162,7 +162,7 @@ class IndexClient:
         body = self._cached(
             location,
             location.page_url(name),
-            _ACCEPT,
+            PAGE_ACCEPT,
             lambda answer: _convert(answer, name, location),
         )
         return None if body is None else unpack(name, location.url, body)
@@ -174,7 +174,7 @@ class IndexClient:
             body = self._cached(
                 location,
                 location.url,
-                _ACCEPT_FLAT,
+                _FLAT_ACCEPT,
                 lambda answer: msgspec.msgpack.encode(_resolved(answer, location)),
             )
             if body is None:
@@ -245,10 +245,7 @@ def _convert(answer: Answer, name: str, location: Location) -> bytes:
 
 
 def _resolved(answer: Answer, location: Location) -> list[Link]:
-    from urllib.parse import urljoin
-
-    links = _read_links(answer, location)
-    return [msgspec.structs.replace(link, url=urljoin(answer.url, link.url)) for link in links]
+    return resolve(_read_links(answer, location), answer.url)
 
 
 def _read_links(answer: Answer, location: Location) -> list[Link]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from urllib.request import pathname2url
 
 from packaging.utils import canonicalize_name
 
@@ -69,7 +68,7 @@ def _read_file(path: Path) -> list[Link]:
 
 
 def _url(path: Path) -> str:
-    return "file://" + pathname2url(str(path.absolute()))
+    return path.absolute().as_uri()
 
 
 def _names(filename: str) -> set[str]:

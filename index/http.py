@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 
 from ..errors import BuilderError, RetryableError, UserError
 from .credentials import CredentialBook
-from .location import Location, display
+from .location import Location, display, origin_of
 
 if TYPE_CHECKING:
     import httpx
@@ -88,10 +88,23 @@ class _AgainError(Exception):
         self.after = after
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """What `Fetcher.get` was asked for."""
+
+    url: str
+    headers: dict[str, str]
+    location: Location | None
+    limit: int | None
+    token: str = field(repr=False)
+    challenge: bool
+
+
 class Fetcher:
     """Fetches URLs of package indexes; safe to use from several threads.
 
-    credentials: what each server is to be told. sleep, clock: replaced by tests.
+    credentials: what each server is to be told. noun: what messages call a server.
+    sleep, clock: replaced by tests.
     """
 
     def __init__(
@@ -99,11 +112,13 @@ class Fetcher:
         settings: HttpSettings | None = None,
         credentials: CredentialBook | None = None,
         *,
+        noun: str = "package index",
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings or HttpSettings()
         self.credentials = credentials or CredentialBook()
+        self._noun = noun
         self._sleep = sleep
         self._clock = clock
         self._client: httpx.Client | None = None
@@ -116,11 +131,16 @@ class Fetcher:
         headers: Mapping[str, str] | None = None,
         location: Location | None = None,
         limit: int | None = None,
+        token: str = "",
+        challenge: bool = False,
     ) -> Answer:
         """GET a URL; network faults, 429 and 5xx are tried again.
 
         location: the index it belongs to, for messages.
         limit: longest body, in bytes.
+        token: a bearer token for the URL's own server (RFC 6750); a redirect to another server
+            is followed without it.
+        challenge: a 401 is an answer, whose `www-authenticate` the caller reads.
 
         Raises RetryableError when the network or the server fails to the end, UserError when the
         server refuses the credential, BuilderError for another refusal, OversizedError past the
@@ -144,11 +164,12 @@ class Fetcher:
             reraise=True,
         )
         try:
-            return tries(self._follow, url, dict(headers or {}), location, limit, deadline)
+            asked = _Asked(url, dict(headers or {}), location, limit, token, challenge)
+            return tries(self._follow, asked, deadline)
         except _AgainError as error:
             where = location.display if location else display(url)
             raise RetryableError(
-                f"package index {where}: {display(url)}: {error}",
+                f"{self._noun} {where}: {display(url)}: {error}",
                 hint="try again later, or use --offline to work from the cache alone",
             ) from error
 
@@ -165,22 +186,18 @@ class Fetcher:
         doubled = self.settings.pause_seconds * 2.0 ** (state.attempt_number - 1)
         return max(min(doubled, _LONGEST_PAUSE), asked)
 
-    def _follow(
-        self,
-        url: str,
-        headers: dict[str, str],
-        location: Location | None,
-        limit: int | None,
-        deadline: float,
-    ) -> Answer:
+    def _follow(self, asked: _Asked, deadline: float) -> Answer:
         """One try: the request, the redirects after it, and a second one with a credential."""
+        url = asked.url
         for _ in range(_MAX_REDIRECTS + 1):
-            answer = self._send(url, headers, limit, deadline)
+            answer = self._send(url, asked, deadline)
+            if answer.status == 401 and asked.challenge:
+                return answer
             if answer.status in {401, 403} and self._may_ask(url, answer.status):
-                answer = self._send(url, headers, limit, deadline)
+                answer = self._send(url, asked, deadline)
             target = _redirect_target(answer)
             if target is None:
-                return self._judge(answer, location)
+                return self._judge(answer, asked.location)
             url = target
         raise BuilderError(f"{display(url)} redirects more than {_MAX_REDIRECTS} times")
 
@@ -192,20 +209,23 @@ class Fetcher:
         found = self.credentials.ask(url)
         return found is not None and found != before
 
-    def _send(
-        self, url: str, headers: Mapping[str, str], limit: int | None, deadline: float
-    ) -> Answer:
+    def _send(self, url: str, asked: _Asked, deadline: float) -> Answer:
         import httpx
 
         client = self._open()
-        request = client.build_request("GET", url, headers=dict(headers))
-        request.headers.pop("authorization", None)
-        credential = self.credentials.known(url)
-        auth = httpx.BasicAuth(credential.username, credential.password) if credential else None
+        try:
+            request = client.build_request("GET", url, headers=asked.headers)
+        except httpx.InvalidURL as error:
+            raise BuilderError(f"{display(url)} is malformed ({error})") from error
+        auth: httpx.BasicAuth | None = None
+        if asked.token and origin_of(url) == origin_of(asked.url):
+            request.headers["authorization"] = f"Bearer {asked.token}"
+        elif credential := self.credentials.known(url):
+            auth = httpx.BasicAuth(credential.username, credential.password)
         try:
             response = client.send(request, auth=auth, stream=True)
             try:
-                body = self._read(response, limit, deadline)
+                body = self._read(response, asked.limit, deadline)
             finally:
                 response.close()
         except (httpx.TransportError, httpx.DecodingError) as error:
@@ -244,7 +264,7 @@ class Fetcher:
             return Answer(answer.url, 404, answer.headers, b"")
         if status in {401, 403, 407}:
             raise self._refusal(answer, where, location)
-        raise BuilderError(f"package index {where}: {display(answer.url)} answered {status}")
+        raise BuilderError(f"{self._noun} {where}: {display(answer.url)} answered {status}")
 
     def _refusal(self, answer: Answer, where: str, location: Location | None) -> UserError:
         sent = self.credentials.known(answer.url)
@@ -252,7 +272,7 @@ class Fetcher:
         what = f"the credential from {sent.source}" if sent else "a request without a credential"
         tried = ", ".join(self.credentials.tried(answer.url))
         return UserError(
-            f"package index {where}{named} refused {what} "
+            f"{self._noun} {where}{named} refused {what} "
             f"for {display(answer.url)}: it answered {answer.status}",
             hint=f"give a valid credential; looked at: {tried}",
         )

@@ -17,7 +17,7 @@ from packaging.version import InvalidVersion, Version
 
 from .page import File, Page
 
-__all__ = ["Link", "PageError", "pack", "read_html", "read_json", "unpack"]
+__all__ = ["Link", "PageError", "pack", "read_html", "read_json", "resolve", "unpack"]
 
 # The formats of sdists: PEP 625, and the zip files that came before it.
 _SDIST_SUFFIXES = (".tar.gz", ".zip")
@@ -127,11 +127,16 @@ def pack(name: str, base_url: str, links: Iterable[Link]) -> bytes:
         if text not in by_text:
             by_text[text] = _release(releases, text)
         release = by_text[text]
-        if release is not None:
-            release.append(_pack_link(link, base_url))
-    return _encode(
-        [(str(version), releases[version]) for version in sorted(releases, reverse=True)]
-    )
+        packed = _pack_link(link, base_url) if release is not None else None
+        if release is not None and packed is not None:
+            release.append(packed)
+    newest_first = sorted(filter(releases.get, releases), reverse=True)
+    return _encode([(str(version), releases[version]) for version in newest_first])
+
+
+def resolve(links: Iterable[Link], base_url: str) -> list[Link]:
+    """The links with absolute URLs."""
+    return [msgspec.structs.replace(link, url=_joined(base_url, link.url)) for link in links]
 
 
 def unpack(name: str, index: str, body: bytes) -> Page:
@@ -196,7 +201,7 @@ def _html_link(attributes: Mapping[str, str | None], base: str) -> Link | None:
     size = attributes.get("data-size") or ""
     return Link(
         filename=filename,
-        url=urljoin(base, url) if base else url,
+        url=_joined(base, url) if base else url,
         hashes={algorithm: digest.partition("&")[0]} if equals and digest else {},
         requires_python=attributes.get("data-requires-python"),
         yanked=yanked,
@@ -205,6 +210,13 @@ def _html_link(attributes: Mapping[str, str | None], base: str) -> Link | None:
         core_metadata=_html_metadata(attributes.get("data-core-metadata")),
         dist_info_metadata=_html_metadata(attributes.get("data-dist-info-metadata")),
     )
+
+
+def _joined(base: str, url: str) -> str:
+    try:
+        return urljoin(base, url)
+    except ValueError:
+        return url
 
 
 def _html_metadata(value: str | None) -> bool | dict[str, str] | None:
@@ -264,10 +276,14 @@ def _sdist_version(filename: str, is_own: Callable[[str], bool]) -> str | None:
     return None
 
 
-def _pack_link(link: Link, base_url: str) -> _Packed:
+def _pack_link(link: Link, base_url: str) -> _Packed | None:
+    """The compact form of a link; None when its URL is malformed."""
     url, filename = link.url, link.filename
     if "#" in url or "@" in url or not url.startswith(("https://", "http://")):
-        url = _clean(urljoin(base_url, url.partition("#")[0]))
+        try:
+            url = _clean(urljoin(base_url, url.partition("#")[0]))
+        except ValueError:
+            return None
     if url.endswith("/" + filename):
         url = url[: -len(filename)]
     metadata = link.core_metadata

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlsplit, urlunsplit
-from urllib.request import pathname2url, url2pathname
 
 from ..errors import UserError
 
@@ -62,7 +61,7 @@ class Location:
     @property
     def path(self) -> Path:
         """The folder or file of a local index."""
-        return Path(url2pathname(urlsplit(self.url).path))
+        return Path(unquote(urlsplit(self.url).path))
 
     @property
     def display(self) -> str:
@@ -102,11 +101,14 @@ def parse_location(
     """
     text = expand(text.strip(), environ or {}, origin)
     name, text = _split_name(text)
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError as error:
+        raise UserError(f"{_prefix(origin)}the index URL is malformed ({error})") from error
     if parts.scheme in _DEFAULT_PORTS:
         return _remote(text, kind, name, origin)
     if parts.scheme == "file":
-        path = Path(url2pathname(parts.path))
+        path = Path(unquote(parts.path))
     elif parts.scheme and "://" in text:
         raise UserError(
             f"{_prefix(origin)}{display(text)} is no package index: "
@@ -116,7 +118,7 @@ def parse_location(
     else:
         path = Path(text).expanduser()
         path = path if path.is_absolute() else (base or Path.cwd()) / path
-    url = "file://" + pathname2url(str(path))
+    url = path.absolute().as_uri()
     slash = "/" if kind == "simple" and not url.endswith("/") else ""
     return Location(url + slash, kind, name, origin)
 
@@ -144,7 +146,10 @@ def expand(text: str, environ: Mapping[str, str], origin: str = "") -> str:
 
 def display(url: str) -> str:
     """The URL as messages show it: no user, no password, no values of the query."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "a malformed URL"
     host = parts.netloc.rpartition("@")[2]
     query = "&".join(
         f"{pair.partition('=')[0]}=****" if "=" in pair else "****"

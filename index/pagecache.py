@@ -75,7 +75,10 @@ class PageCache:
         headers = {"accept": accept}
         if refresh:
             headers["cache-control"] = "no-cache"
-        response = transport.handle_request(httpx.Request("GET", url, headers=headers))
+        # A page that is read in two ways has two compact forms.
+        extensions = {"caching": {"key": f"{accept} {url}"}}
+        request = httpx.Request("GET", url, headers=headers, extensions=extensions)
+        response = transport.handle_request(request)
         body = response.read()
         return body if response.status_code == 200 else None
 

@@ -63,16 +63,19 @@ class PipConfig:
         return found is not None and found.text.strip().lower() in _TRUE
 
 
-def read_pip(environ: Mapping[str, str], *, prefix: str = sys.prefix) -> PipConfig:
+def read_pip(
+    environ: Mapping[str, str], *, system: Path = Path("/etc"), prefix: str = sys.prefix
+) -> PipConfig:
     """pip's configuration.
 
     environ: the environment (`PIP_*`, `HOME`, `XDG_CONFIG_HOME`, `XDG_CONFIG_DIRS`).
+    system: the folder of the machine's own `pip.conf`.
     prefix: the folder of the environment whose `pip.conf` is the site file.
 
     Raises UserError when a file is malformed.
     """
     settings: dict[str, Setting] = {}
-    for path in _files(environ, prefix):
+    for path in _files(environ, system, prefix):
         settings.update(_read_file(path))
     for key in _KEYS:
         variable = "PIP_" + key.upper().replace("-", "_")
@@ -81,14 +84,14 @@ def read_pip(environ: Mapping[str, str], *, prefix: str = sys.prefix) -> PipConf
     return PipConfig(settings)
 
 
-def _files(environ: Mapping[str, str], prefix: str) -> Iterator[Path]:
+def _files(environ: Mapping[str, str], system: Path, prefix: str) -> Iterator[Path]:
     named = environ.get("PIP_CONFIG_FILE")
     if named == os.devnull:
         return
     home = Path(environ.get("HOME") or Path.home())
-    for folder in (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep):
+    for folder in (environ.get("XDG_CONFIG_DIRS") or str(system / "xdg")).split(os.pathsep):
         yield Path(folder, "pip", "pip.conf")
-    yield Path("/etc/pip.conf")
+    yield system / "pip.conf"
     yield home / ".pip" / "pip.conf"
     yield Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "pip" / "pip.conf"
     yield Path(prefix, "pip.conf")

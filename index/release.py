@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
+from urllib.parse import unquote, urlsplit
 
 from ..errors import BuilderError, RetryableError, UserError
 from .archive import RangeReader, sdist_metadata, wheel_metadata
@@ -214,4 +213,4 @@ def _is_local(url: str) -> bool:
 
 
 def _local_path(url: str) -> Path:
-    return Path(url2pathname(urlsplit(url).path))
+    return Path(unquote(urlsplit(url).path))

@@ -45,7 +45,10 @@ class IndexOptions:
 
 
 def find_sources(
-    environ: Mapping[str, str], options: IndexOptions | None = None, *, pip: PipConfig | None = None
+    environ: Mapping[str, str],
+    options: IndexOptions | None = None,
+    *,
+    system: Path = Path("/etc"),
 ) -> Sources:
     """The indexes that a project is resolved against.
 
@@ -56,10 +59,12 @@ def find_sources(
     A folder of this machine that only a configuration of the machine names is left out, with a
     note: the packages are installed inside an image, where it does not exist.
 
+    environ: the environment of the user. system: the folder of the machine's configuration.
+
     Raises UserError when a location or a configuration file is malformed.
     """
     options = options or IndexOptions()
-    uv, pip = read_uv(environ), pip or read_pip(environ)
+    uv, pip = read_uv(environ, system=system), read_pip(environ, system=system)
     uv_first = uv.default is not None and uv.default.origin.startswith("UV_")
     configured = (uv.default or pip.one("index-url")) if uv_first else None
     configured = configured or pip.one("index-url") or uv.default

@@ -32,14 +32,16 @@ class UvConfig:
     no_index: bool = False
 
 
-def read_uv(environ: Mapping[str, str]) -> UvConfig:
+def read_uv(environ: Mapping[str, str], *, system: Path = Path("/etc")) -> UvConfig:
     """uv's configuration; a variable counts before a file, the user's file before the system's.
+
+    system: the folder of the machine's own `uv/uv.toml`.
 
     Raises UserError when a file is malformed.
     """
     config = UvConfig()
     if environ.get("UV_NO_CONFIG", "") in {"", "0", "false"}:
-        for path in _files(environ):
+        for path in _files(environ, system):
             config = _over(config, _from_file(path))
     return _over(_from_environ(environ), config)
 
@@ -72,16 +74,16 @@ def _over(first: UvConfig, second: UvConfig) -> UvConfig:
     )
 
 
-def _files(environ: Mapping[str, str]) -> Iterator[Path]:
+def _files(environ: Mapping[str, str], system: Path) -> Iterator[Path]:
     named = environ.get("UV_CONFIG_FILE")
     if named:
         yield Path(named)
         return
     home = Path(environ.get("HOME") or Path.home())
     yield Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "uv" / "uv.toml"
-    for folder in (environ.get("XDG_CONFIG_DIRS") or "/etc/xdg").split(os.pathsep):
+    for folder in (environ.get("XDG_CONFIG_DIRS") or str(system / "xdg")).split(os.pathsep):
         yield Path(folder, "uv", "uv.toml")
-    yield Path("/etc/uv/uv.toml")
+    yield system / "uv" / "uv.toml"
 
 
 def _from_file(path: Path) -> UvConfig:

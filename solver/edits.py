@@ -94,7 +94,7 @@ def move(requirement: Requirement, target: Move) -> Change:
     if len(clauses) == 1:
         operator, version = clauses[0].operator, clauses[0].version
         plain = version.removesuffix(".*")
-        if operator in {"==", "==="} and plain in text:
+        if operator == "==" and plain in text:
             wildcard = ".*" if version != plain else ""
             return Change(requirement, plain, target.name, f"=={target.name}{wildcard}")
         if operator in {">", ">="} and not target.above:

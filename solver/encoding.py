@@ -12,12 +12,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from .requirement import Requirement
-from .selection import Interval, Selector
-from .universe import Fact, Package, Relation, Term, Universe
+from .selection import Interval, Selector, runs
+from .universe import Fact, Package, Term, Universe
 
 __all__ = ["Encoding"]
 
 Clause = list[int]
+
+# How many times more neighbours are encoded along each time that a package comes up again.
+BATCH_GROWTH = 4
 
 
 class Encoding:
@@ -98,21 +101,16 @@ class Encoding:
         """Encode what a candidate obliges; whether there was anything new.
 
         Where one candidate fails its neighbours often follow: each time that a package comes up
-        again, twice as many older candidates are encoded along, so it comes up a few times only.
+        again, more of its older candidates are encoded along, so it comes up a few times only.
         """
         done = self._ensured[package.name]
         if position in done:
             return False
         batch = self._batch[package.name]
-        self._batch[package.name] = 2 * batch
-        fresh = False
-        for each in range(position, max(-1, position - batch), -1):
-            if each not in done:
-                done.add(each)
-                for relation in package.candidates[each].relations:
-                    fresh = True
-                    self._add_relation(package, each, relation)
-        return fresh
+        self._batch[package.name] = BATCH_GROWTH * batch
+        fresh = set(range(max(0, position - batch + 1), position + 1)) - done
+        done |= fresh
+        return self._add_relations(package, sorted(fresh))
 
     def _add_package(self, package: Package) -> None:
         first, count = self._count + 1, len(package.candidates)
@@ -136,19 +134,28 @@ class Encoding:
         else:
             self._emit([-selector])
 
-    def _add_relation(self, package: Package, position: int, relation: Relation) -> None:
-        consequents = self._consequents.get(relation.any_of)
-        if consequents is None:
-            consequents = self._consequents[relation.any_of] = self._translate(relation.any_of)
-        if not consequents:
-            return
-        chosen = [-self.at_least(package, position)]
-        if position + 1 < len(package.candidates):
-            chosen.append(self.at_least(package, position + 1))
-        if self._with_facts:
-            chosen.append(-self._fact(relation.fact))
-        for consequent in consequents:
-            self._emit(chosen + consequent)
+    def _add_relations(self, package: Package, positions: Sequence[int]) -> bool:
+        """Candidates side by side that are bound alike, by the same fact, share their clauses."""
+        holders: dict[tuple[tuple[Term, ...], Fact | None], list[int]] = {}
+        candidates = package.candidates
+        for position in positions:
+            for relation in candidates[position].relations:
+                key = relation.any_of, relation.fact if self._with_facts else None
+                holders.setdefault(key, []).append(position)
+        for (terms, fact), holding in holders.items():
+            consequents = self._consequents.get(terms)
+            if consequents is None:
+                consequents = self._consequents[terms] = self._translate(terms)
+            if not consequents:
+                continue
+            guard = [-self._fact(fact)] if fact is not None else []
+            for low, high in runs(holding):
+                chosen = [-self.at_least(package, low), *guard]
+                if high + 1 < len(candidates):
+                    chosen.append(self.at_least(package, high + 1))
+                for consequent in consequents:
+                    self._emit(chosen + consequent)
+        return bool(holders)
 
     def _translate(self, terms: tuple[Term, ...]) -> list[Clause]:
         """Clauses whose conjunction says that one of the terms holds; none when it always does."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, islice, product
 
 from .conflict import Change, Clash, Fix
 from .edits import Unit, applied, drop, move, moves, units
@@ -19,6 +19,8 @@ __all__ = ["MAX_CHANGES", "MAX_FIXES", "explained"]
 MAX_FIXES = 6
 # Whoever has to change more lines than this at once is better served by the clashes themselves.
 MAX_CHANGES = 3
+# Ways to pick one fix of each group; the first that works is taken.
+MAX_COMBINATIONS = 256
 
 Group = tuple[Clash, ...]
 
@@ -52,12 +54,30 @@ def _connected(found: Sequence[Clash]) -> tuple[Group, ...]:
 def _fixes(problem: Problem, groups: Sequence[Group]) -> list[tuple[Fix, ...]]:
     """For each group the fixes that work together with the first fix of every other group."""
     proposals = [_proposals(problem, group, groups) for group in groups]
-    first = [found[0].changes if found else () for found in proposals]
+    # The least invasive fixes that work together; the first ones do, more often than not.
+    picks = sorted(
+        islice(product(*(enumerate(found) for found in proposals)), MAX_COMBINATIONS),
+        key=lambda chosen: sum(place for place, _ in chosen),
+    )
+    first = next(
+        (
+            tuple(fix for _, fix in chosen)
+            for chosen in picks
+            if _works(problem, [change for _, fix in chosen for change in fix.changes])
+        ),
+        None,
+    )
+    if first is None:
+        return [() for _ in groups]
     checked = []
     for number, found in enumerate(proposals):
-        others = [change for i, changes in enumerate(first) if i != number for change in changes]
-        works = (fix for fix in found if _works(problem, [*fix.changes, *others]))
-        checked.append(tuple(works)[:MAX_FIXES])
+        others = [change for i, fix in enumerate(first) if i != number for change in fix.changes]
+        works = (
+            fix
+            for fix in found
+            if fix != first[number] and _works(problem, [*fix.changes, *others])
+        )
+        checked.append((first[number], *works)[:MAX_FIXES])
     return checked
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from resolvelib import AbstractProvider, BaseReporter, ResolutionImpossible, Resolver
+from resolvelib.structs import State
 
 from .policy import Policy, complete, ranking
 from .requirement import Requirement
@@ -68,14 +69,23 @@ Option = Candidate | _Picked | _Absent
 
 
 class UniverseProvider(AbstractProvider[Demand, Option, str]):
-    """Answers resolvelib's questions from a universe; candidates come in the policy's order."""
+    """Answers resolvelib's questions from a universe; candidates come in the policy's order.
 
-    def __init__(self, universe: Universe, policy: Policy) -> None:
+    thorough: resolvelib does not keep why it barred a candidate, so it may jump back over the
+        choice that was at fault and miss a solution. It jumps to what the clash depends on: when
+        everything depends on everything, if only in name, it goes back step by step.
+    """
+
+    def __init__(self, universe: Universe, policy: Policy, *, thorough: bool = False) -> None:
         self._universe = universe
+        self._everything = [
+            _Wanted(Term(name, absent_ok=True)) for name in (universe.packages if thorough else ())
+        ]
         self._selector = Selector()
         self._policy = complete(policy, universe)
         self._admitted: dict[Term, frozenset[int]] = {}
         self._preferred: dict[str, tuple[Candidate, ...]] = {}
+        self._alternatives: dict[str, tuple[Term, ...]] = {}
 
     def identify(self, requirement_or_candidate: Demand | Option) -> str:
         if isinstance(requirement_or_candidate, Candidate):
@@ -105,7 +115,7 @@ class UniverseProvider(AbstractProvider[Demand, Option, str]):
         barred = list(incompatibilities[identifier])
         return [
             option
-            for option in self._options(identifier, demands)
+            for option in self._options(identifier)
             if option not in barred
             and all(self.is_satisfied_by(demand, option) for demand in demands)
         ]
@@ -120,18 +130,22 @@ class UniverseProvider(AbstractProvider[Demand, Option, str]):
 
     def get_dependencies(self, candidate: Option) -> Iterable[Demand]:
         if isinstance(candidate, _Absent):
-            return []
+            return self._everything
         if isinstance(candidate, _Picked):
-            return [_Wanted(candidate.term)]
-        return [
-            _Wanted(relation.any_of[0]) if len(relation.any_of) == 1 else _OneOf(relation)
-            for relation in candidate.relations
-        ]
+            return [_Wanted(candidate.term), *self._everything]
+        return [*map(self._demand, candidate.relations), *self._everything]
 
-    def _options(self, identifier: str, demands: Sequence[Demand]) -> Sequence[Option]:
-        first = demands[0]
-        if isinstance(first, _OneOf):
-            return [_Picked(identifier, term) for term in first.relation.any_of]
+    def _demand(self, relation: Relation) -> Demand:
+        if len(relation.any_of) == 1:
+            return _Wanted(relation.any_of[0])
+        demand = _OneOf(relation)
+        # resolvelib asks for a package's candidates even when nobody demands it any more.
+        self._alternatives[demand.name] = relation.any_of
+        return demand
+
+    def _options(self, identifier: str) -> Sequence[Option]:
+        if identifier in self._alternatives:
+            return [_Picked(identifier, term) for term in self._alternatives[identifier]]
         return [_Absent(identifier), *self._in_order(identifier)]
 
     def _in_order(self, name: str) -> tuple[Candidate, ...]:
@@ -167,13 +181,49 @@ def search(
 
     Raises resolvelib.ResolutionTooDeep after MAX_ROUNDS.
     """
-    provider = UniverseProvider(universe, policy)
-    resolver: Resolver[Demand, Option, str] = Resolver(provider, BaseReporter())
     demands = [_Wanted(Term(one.package, one.specifier)) for one in sorted(requirements)]
+    quick = _search(UniverseProvider(universe, policy), demands)
+    return quick or _search(UniverseProvider(universe, policy, thorough=True), demands)
+
+
+def _search(provider: UniverseProvider, demands: Sequence[Demand]) -> dict[str, Candidate] | None:
+    resolver: Resolver[Demand, Option, str] = Resolver(provider, _Reporter())
     try:
-        result = resolver.resolve(demands, max_rounds=MAX_ROUNDS)
+        resolver.resolve(demands, max_rounds=MAX_ROUNDS)
     except ResolutionImpossible:
         return None
-    return {
-        name: option for name, option in result.mapping.items() if isinstance(option, Candidate)
-    }
+    except _FoundError as found:
+        return _needed(provider, demands, found.pins)
+    raise AssertionError("resolvelib ended without telling its reporter")
+
+
+class _FoundError(Exception):
+    """Carries the pins out of resolvelib: its own clean-up of packages that nothing needs any more
+    recurses without end when such packages need one another (resolvelib 1.2.1)."""
+
+    def __init__(self, pins: Mapping[str, Option]) -> None:
+        super().__init__()
+        self.pins = pins
+
+
+class _Reporter(BaseReporter[Demand, Option, str]):
+    def ending(self, state: State[Demand, Option, str]) -> None:
+        raise _FoundError(state.mapping)
+
+
+def _needed(
+    provider: UniverseProvider, demands: Sequence[Demand], pins: Mapping[str, Option]
+) -> dict[str, Candidate]:
+    """The candidates that the demands lead to."""
+    found: dict[str, Candidate] = {}
+    seen: set[str] = set()
+    queue = list(demands)
+    while queue:
+        name = queue.pop().name
+        if name not in seen:
+            seen.add(name)
+            option = pins[name]
+            queue += provider.get_dependencies(option)
+            if isinstance(option, Candidate):
+                found[name] = option
+    return dict(sorted(found.items()))

@@ -163,6 +163,7 @@ class Engine:
         if not self.solve(assumptions):
             return None
         decisions = []
+        needed = {requirement.package for requirement in self.requirements}
         for step in complete(policy, self.encoding.universe).steps:
             name = step.package
             if name not in self.encoding.universe:
@@ -171,7 +172,11 @@ class Engine:
             if name in self._found:
                 package = self.encoding.packages[name]
                 groups = ranking(package, step.prefer)
-                literal = self._best(package, groups, assumptions, absent_ok=True)[1]
+                absent_ok = name not in needed
+                literal = self._best(package, groups, assumptions, absent_ok=absent_ok)[1]
+                if name in self._found:
+                    # It could not be left out, and what is settled later only adds to that.
+                    needed.add(name)
             else:
                 # No candidate is better than none, and the last solution does without.
                 literal = -self.encoding.presence(name)
@@ -211,5 +216,5 @@ class Engine:
             else:
                 low = probe + 1
             probe = (low + high) // 2
-        full = absent_ok and high == len(groups) - 1
+        full = high == len(groups) - 1
         return high, None if full else literal(high)

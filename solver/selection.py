@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
-from itertools import pairwise
 
 from packaging.specifiers import Specifier
 from packaging.version import Version
 
 from .universe import Package, Term
 
-__all__ = ["Interval", "Selector", "complement", "intersect", "intervals_of"]
+__all__ = ["Interval", "Selector", "complement", "intersect", "intervals_of", "runs"]
 
 Interval = tuple[int, int]
 """First and last position, both included."""
@@ -24,12 +23,22 @@ Interval = tuple[int, int]
 
 def intervals_of(positions: Iterable[int]) -> tuple[Interval, ...]:
     """The fewest intervals that cover exactly these positions."""
-    ordered = sorted(set(positions))
-    if not ordered:
-        return ()
-    starts = [ordered[0], *(b for a, b in pairwise(ordered) if b != a + 1)]
-    ends = [*(a for a, b in pairwise(ordered) if b != a + 1), ordered[-1]]
-    return tuple(zip(starts, ends, strict=True))
+    return tuple(runs(sorted(set(positions))))
+
+
+def runs(positions: Iterable[int]) -> list[Interval]:
+    """`intervals_of` for positions that come sorted."""
+    found: list[Interval] = []
+    start = last = -2
+    for position in positions:
+        if position > last + 1:
+            if start >= 0:
+                found.append((start, last))
+            start = position
+        last = position
+    if start >= 0:
+        found.append((start, last))
+    return found
 
 
 def intersect(left: Iterable[Interval], right: Iterable[Interval]) -> tuple[Interval, ...]:

@@ -8,26 +8,34 @@ from typing import ClassVar
 from ..blocks.apt import Apt
 from ..blocks.base import Block
 from ..blocks.base_image import BaseImage
+from ..blocks.ca_certificates import CaCertificates
 from ..blocks.cog_runtime import CogRuntime
+from ..blocks.concurrency import Concurrency
 from ..blocks.cuda import Cuda
+from ..blocks.entrypoint import Entrypoint
+from ..blocks.environment import Environment
 from ..blocks.jax import Jax
+from ..blocks.labels import Labels
+from ..blocks.openapi import OpenApi
 from ..blocks.pip import Pip
+from ..blocks.pip_tool import PipTool
+from ..blocks.pre_install import PreInstall
 from ..blocks.python_version import PythonVersion
 from ..blocks.requirement_files import RequirementFiles
 from ..blocks.run import Run
 from ..blocks.source import Source
 from ..blocks.tensorflow import Tensorflow
 from ..blocks.torch import Torch
+from ..blocks.train import Train
+from ..blocks.user import User
 from ..blocks.uv import Uv
 from ..blocks.uv_tool import UvTool
-from ..origin import Origin
+from ..blocks.weight_files import WeightFiles
+from ..blocks.weights import Weights
 from ..project import Project
 from .base import Stack
 
 __all__ = ["PythonStack"]
-
-# The server needs a process above it that reaps children and passes signals on.
-_INIT = ("tini", Origin(asker="block cog-runtime", text="an init as process 1"))
 
 
 class PythonStack(Stack):
@@ -48,7 +56,9 @@ class PythonStack(Stack):
     def _blocks(self, project: Project, platform: str) -> Iterator[Block]:
         yield BaseImage()
         yield Cuda()
-        yield Apt(extra=[_INIT])
+        if CaCertificates.detect(project):
+            yield CaCertificates()
+        yield Apt(extra=Entrypoint.packages)
         yield UvTool()
         yield PythonVersion()
         if RequirementFiles.detect(project):
@@ -56,11 +66,18 @@ class PythonStack(Stack):
         for framework in (Tensorflow, Jax, Torch):
             if framework.detect(project):
                 yield framework()
+        for before in (PipTool, Environment, PreInstall):
+            if before.detect(project):
+                yield before()
         if Pip.detect(project):
             yield Pip(platform)
         elif Uv.detect(project):
             yield Uv(platform)
         yield CogRuntime()
-        if Run.detect(project):
-            yield Run()
-        yield Source()
+        yield Entrypoint()
+        for after in (Train, Concurrency, User, Run, OpenApi, Labels):
+            if after.detect(project):
+                yield after()
+        weights = WeightFiles(project)
+        yield Weights(weights)
+        yield Source(weights)

@@ -21,6 +21,7 @@ from cogpack.errors import BuilderError, RetryableError, UserError
 from cogpack.llb import client as bk
 from cogpack.llb.client import filesync
 from cogpack.llb.client.sockets import parse_address, splice
+from cogpack.llb.client.walk import Tree
 from cogpack.llb.graph import Bind, CopyFiles, Exec, File, Image, Local, Mounted, Platform, Vertex
 from cogpack.llb.marshal import Marshaller
 from cogpack.plan.model import MkFile, SecretMount
@@ -198,7 +199,7 @@ def test_sync_of_ten_thousand_files_and_again(
     opened: list[str] = []
     original = filesync._open
 
-    def counting(tree: filesync.Tree, path: str) -> int:
+    def counting(tree: Tree, path: str) -> int:
         opened.append(path)
         return original(tree, path)
 
@@ -295,7 +296,7 @@ def test_a_file_that_cannot_be_read_is_named(
     context.mkdir()
     (context / "secret.key").write_text("x")
 
-    def refuse(tree: filesync.Tree, path: str) -> int:
+    def refuse(tree: Tree, path: str) -> int:
         raise PermissionError(13, "Permission denied", path)
 
     # Permissions do not hold back root, as whom these tests may run.

@@ -1,9 +1,10 @@
-"""The client against a local index: the sources of metadata, freshness, retries, faults, offline."""
+"""The client against a local index: pages, freshness, retries, faults, offline, local indexes."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,76 +12,20 @@ import pytest
 from packaging.version import Version
 
 from cogpack.errors import BuilderError, RetryableError, UserError
-from cogpack.index import (
-    CachePolicy,
-    CredentialBook,
-    Fetcher,
-    File,
-    HttpSettings,
-    IndexClient,
-    Location,
-    Metadata,
-    NoMetadata,
-    OfflineError,
-    parse_location,
-)
-from support.index_server import Dist, IndexServer, serve
-
-Make = Callable[..., IndexClient]
-
-
-class Clock:
-    """Time that passes only by sleeping."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.slept: list[float] = []
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-        self.now += seconds
+from cogpack.index import Fetcher, HttpSettings, Metadata, OfflineError, parse_location
+from support.distributions import wheel_bytes
+from support.index_clients import Clients, at, clients, files_of, metadata_of
+from support.index_server import Dist, serve
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def make(tmp_path: Path, clock: Clock) -> Iterator[Make]:
-    made: list[IndexClient] = []
-
-    def client(*, cache: str = "cache", limit: float = 90.0, **policy: Any) -> IndexClient:
-        settings = HttpSettings(total_seconds=limit, read_seconds=5.0)
-        book = CredentialBook(use_keyring=False)
-        fetcher = Fetcher(settings, book, sleep=clock.sleep, clock=clock)
-        made.append(IndexClient(tmp_path / cache, CachePolicy(**policy), fetcher))
-        return made[-1]
-
-    yield client
-    for item in made:
-        item.close()
-
-
-def at(server: IndexServer) -> Location:
-    return parse_location(server.url, origin="--index-url")
-
-
-def files_of(client: IndexClient, server: IndexServer, name: str) -> tuple[File, ...]:
-    page = client.page(at(server), name)
-    assert page is not None
-    return page.releases[page.versions[0]]
-
-
-def metadata_of(client: IndexClient, server: IndexServer, name: str) -> Metadata | NoMetadata:
-    return client.metadata(name, files_of(client, server, name), at(server))
+def make(tmp_path: Path) -> Iterator[Clients]:
+    with clients(tmp_path) as made:
+        yield made
 
 
 @pytest.mark.parametrize("form", ["html", "json"])
-def test_a_page(make: Make, form: Literal["html", "json"]) -> None:
+def test_a_page(make: Clients, form: Literal["html", "json"]) -> None:
     dists = [
         Dist("1.0", requires_python=">=3.8"),
         Dist("2.0", yanked="bad"),
@@ -90,14 +35,14 @@ def test_a_page(make: Make, form: Literal["html", "json"]) -> None:
         page = make().page(at(server), "foo")
     assert page is not None
     assert [str(version) for version in page.versions] == ["2.0", "1.0"]
-    newest, _, oldest = page.files
-    assert (newest.yanked, newest.yanked_reason, oldest.requires_python) == (True, "bad", ">=3.8")
-    assert newest.url == f"{server.root}/files/foo/foo-2.0-py3-none-any.whl"
-    assert newest.size
-    assert newest.sha256
+    first, _, last = page.files
+    assert (first.yanked, first.yanked_reason, last.requires_python) == (True, "bad", ">=3.8")
+    assert first.url == f"{server.root}/files/foo/foo-2.0-py3-none-any.whl"
+    assert first.size
+    assert first.sha256
 
 
-def test_a_project_that_is_not_there_is_no_error(make: Make) -> None:
+def test_a_project_that_is_not_there_is_no_error(make: Clients) -> None:
     with serve({"foo": []}) as server:
         client = make()
         assert client.page(at(server), "bar") is None
@@ -108,7 +53,7 @@ def test_a_project_that_is_not_there_is_no_error(make: Make) -> None:
         assert page.files == ()
 
 
-def test_a_page_is_asked_for_once_in_a_run_and_not_again_while_fresh(make: Make) -> None:
+def test_a_page_is_asked_for_once_in_a_run_and_not_again_while_fresh(make: Clients) -> None:
     with serve({"foo": [Dist("1.0")]}) as server:
         client = make()
         assert client.page(at(server), "foo") is client.page(at(server), "foo")
@@ -117,7 +62,7 @@ def test_a_page_is_asked_for_once_in_a_run_and_not_again_while_fresh(make: Make)
 
 
 @pytest.mark.parametrize("policy", [{"freshness": 0}, {"refresh": True}])
-def test_a_page_is_asked_for_conditionally(make: Make, policy: dict[str, Any]) -> None:
+def test_a_page_is_asked_for_conditionally(make: Clients, policy: dict[str, Any]) -> None:
     with serve({"foo": [Dist("1.0")]}, headers={"cache-control": "max-age=600"}) as server:
         first = make().page(at(server), "foo")
         assert make(**policy).page(at(server), "foo") == first
@@ -130,9 +75,7 @@ def test_a_page_is_asked_for_conditionally(make: Make, policy: dict[str, Any]) -
         assert server.count("/simple/foo/") == 3
 
 
-def test_a_304_makes_a_page_fresh_again(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    import time
-
+def test_a_304_makes_a_page_fresh_again(make: Clients, monkeypatch: pytest.MonkeyPatch) -> None:
     start = time.time()
     with serve({"foo": [Dist("1.0")]}) as server:
         for minutes, requests in ((0, 1), (9, 1), (11, 2), (20, 2), (22, 3)):
@@ -141,145 +84,21 @@ def test_a_304_makes_a_page_fresh_again(make: Make, monkeypatch: pytest.MonkeyPa
             assert server.count("/simple/foo/") == requests
 
 
-def test_a_page_without_validators_is_fetched_again_when_stale(make: Make) -> None:
+def test_a_page_without_validators_is_fetched_again_when_stale(make: Clients) -> None:
     with serve({"foo": [Dist("1.0")]}, etag=False) as server:
         make().page(at(server), "foo")
         assert make(freshness=0).page(at(server), "foo") is not None
         assert server.count("/simple/foo/") == 2
 
 
-def test_no_store_is_heeded(make: Make) -> None:
+def test_no_store_is_heeded(make: Clients) -> None:
     with serve({"foo": [Dist("1.0")]}, headers={"cache-control": "no-store"}) as server:
         make().page(at(server), "foo")
         make().page(at(server), "foo")
         assert server.count("/simple/foo/") == 2
 
 
-@pytest.mark.parametrize("announce", [True, False])
-def test_metadata_comes_from_the_file_beside_the_wheel(make: Make, announce: bool) -> None:
-    with serve({"foo": [Dist("1.0", ("bar>=1",), announce=announce)]}) as server:
-        found = metadata_of(make(), server, "foo")
-        assert isinstance(found, Metadata)
-        assert (found.source, found.requirement_texts) == ("the metadata file", ("bar>=1",))
-        assert server.count(".whl") == 0
-
-
-@pytest.mark.parametrize("size", [True, False])
-def test_metadata_is_read_out_of_the_wheel_by_ranges(make: Make, size: bool) -> None:
-    dist = Dist("1.0", ("bar>=1",), sibling=False, padding=1_000_000)
-    with serve({"foo": [dist]}, form="json" if size else "html") as server:
-        client = make()
-        files = files_of(client, server, "foo")
-        found = client.metadata("foo", files, at(server))
-        assert isinstance(found, Metadata)
-        assert found.source == "the wheel"
-        ranges = [item.headers["range"] for item in server.requests if item.path.endswith(".whl")]
-        assert len(ranges) == 2
-
-
-def test_a_server_that_knows_no_ranges_from_the_end(make: Make) -> None:
-    with serve({"foo": [Dist("1.0", ("bar",), sibling=False)]}, form="html") as server:
-        server.fail(".whl", status=416, times=1)
-        page = make().page(at(server), "foo")
-        assert page is not None
-        from dataclasses import replace
-
-        unsized = tuple(replace(file, size=None) for file in page.files)
-        found = make().metadata("foo", unsized, at(server))
-    assert isinstance(found, Metadata)
-    assert found.requirement_texts == ("bar",)
-
-
-def test_a_server_without_ranges_sends_the_wheel_when_it_is_small(make: Make) -> None:
-    with serve({"foo": [Dist("1.0", ("bar",), sibling=False)]}, ranges=False) as server:
-        found = metadata_of(make(), server, "foo")
-    assert isinstance(found, Metadata)
-    assert found.source == "the wheel"
-
-
-def test_a_wheel_too_long_for_a_download_is_no_source(tmp_path: Path) -> None:
-    from cogpack.index.release import ReleaseReader
-
-    dists = [Dist("1.0", ("bar",), sibling=False, padding=300_000), Dist("1.0", tag="sdist")]
-    with serve({"foo": dists}, ranges=False) as server:
-        client = IndexClient(tmp_path)
-        fetcher = Fetcher()
-        reader = ReleaseReader(fetcher, download_limit=100_000)
-        found = reader.read("foo", files_of(client, server, "foo"), at(server))
-        assert isinstance(found, Metadata)
-        assert found.source == "the sdist"
-        fetcher.close()
-        client.close()
-
-
-def test_another_wheel_of_the_release_stands_in(make: Make) -> None:
-    dists = [
-        Dist("1.0", ("bar",), tag="cp311-cp311-linux_x86_64", metadata="junk"),
-        Dist("1.0", ("bar",), tag="cp312-cp312-linux_x86_64"),
-    ]
-    with serve({"foo": dists}) as server:
-        found = metadata_of(make(), server, "foo")
-    assert isinstance(found, Metadata)
-    assert (found.source, found.requirement_texts) == ("another wheel", ("bar",))
-
-
-def test_metadata_of_another_project_is_not_believed(make: Make) -> None:
-    text = "Metadata-Version: 2.1\nName: evil\nVersion: 1.0\n"
-    with serve({"foo": [Dist("1.0", metadata=text)]}) as server:
-        found = metadata_of(make(), server, "foo")
-    assert isinstance(found, NoMetadata)
-    assert "it says it is evil 1.0" in str(found)
-
-
-def test_a_wrong_hash_of_the_metadata_file_leads_to_the_wheel(make: Make) -> None:
-    with serve({"foo": [Dist("1.0", ("bar",), announce=True)]}) as server:
-        server.fail(".metadata", body=b"Metadata-Version: 2.1\nName: foo\nVersion: 1.0\n")
-        found = metadata_of(make(), server, "foo")
-    assert isinstance(found, Metadata)
-    assert (found.source, found.requirement_texts) == ("the wheel", ("bar",))
-
-
-@pytest.mark.parametrize(
-    ("dist", "why"),
-    [
-        (Dist("1.0", tag="sdist", metadata_version="2.1"), "only a build would tell"),
-        (Dist("1.0", tag="sdist", dynamic=("Requires-Dist",)), "Requires-Dist is dynamic"),
-    ],
-)
-def test_an_sdist_without_static_metadata_is_named_and_never_built(
-    make: Make, dist: Dist, why: str
-) -> None:
-    with serve({"foo": [dist]}) as server:
-        found = metadata_of(make(), server, "foo")
-    assert isinstance(found, NoMetadata)
-    assert why in str(found)
-    assert str(found).startswith("foo 1.0: foo-1.0.tar.gz: ")
-
-
-def test_an_sdist_with_static_metadata_serves(make: Make) -> None:
-    with serve({"foo": [Dist("1.0", ("bar",), tag="sdist")]}) as server:
-        found = metadata_of(make(), server, "foo")
-    assert isinstance(found, Metadata)
-    assert found.source == "the sdist"
-
-
-def test_an_sdist_with_a_wrong_hash_is_no_source(make: Make) -> None:
-    with serve({"foo": [Dist("1.0", tag="sdist")]}) as server:
-        server.fail(".tar.gz", body=b"something else")
-        found = metadata_of(make(), server, "foo")
-    assert isinstance(found, NoMetadata)
-    assert "another hash" in str(found)
-
-
-def test_metadata_is_kept_by_content_and_not_asked_for_again(make: Make) -> None:
-    with serve({"foo": [Dist("1.0", ("bar",), sibling=False)]}) as server:
-        metadata_of(make(), server, "foo")
-        server.forget()
-        assert isinstance(metadata_of(make(refresh=True), server, "foo"), Metadata)
-        assert {request.path for request in server.requests} == {"/simple/foo/"}
-
-
-def test_offline_answers_from_the_cache_alone(make: Make) -> None:
+def test_offline_answers_from_the_cache_alone(make: Clients) -> None:
     with serve({"foo": [Dist("1.0", ("bar",))]}) as server:
         first = metadata_of(make(), server, "foo")
         make().page(at(server), "absent")
@@ -289,34 +108,34 @@ def test_offline_answers_from_the_cache_alone(make: Make) -> None:
     assert page is not None
     assert offline.metadata("foo", page.files, location) == first
     assert offline.page(location, "absent") is None
-    with pytest.raises(OfflineError, match="offline, and the page .*/simple/bar/ is not in"):
+    with pytest.raises(OfflineError, match=r"offline, and the page .*/simple/bar/ is not in"):
         offline.page(location, "bar")
     with pytest.raises(OfflineError, match="the metadata of foo"):
         make(offline=True, cache="other").metadata("foo", page.files, location)
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
-def test_a_server_that_recovers_is_asked_again(make: Make, clock: Clock, status: int) -> None:
+def test_a_server_that_recovers_is_asked_again(make: Clients, status: int) -> None:
     with serve({"foo": [Dist("1.0")]}) as server:
         server.fail("/foo/", status=status, times=2)
         assert make().page(at(server), "foo") is not None
         assert server.count("/foo/") == 3
-    assert clock.slept == [0.3, 0.6]
+    assert make.clock.slept == [0.3, 0.6]
 
 
-def test_retry_after_is_waited_for_but_not_past_the_limit(make: Make, clock: Clock) -> None:
+def test_retry_after_is_waited_for_but_not_past_the_limit(make: Clients) -> None:
     with serve({"foo": [Dist("1.0")]}) as server:
         server.fail("/foo/", status=429, headers={"retry-after": "7"}, times=1)
         assert make().page(at(server), "foo") is not None
-        assert clock.slept == [7.0]
+        assert make.clock.slept == [7.0]
         server.fail("/bar/", status=429, headers={"retry-after": "3600"})
         with pytest.raises(RetryableError, match="the server answered 429") as raised:
             make().page(at(server), "bar")
-        assert clock.slept == [7.0]
+        assert make.clock.slept == [7.0]
         assert "--offline" in raised.value.faults[0].hint
 
 
-def test_a_server_that_does_not_recover_is_a_retryable_error(make: Make, clock: Clock) -> None:
+def test_a_server_that_does_not_recover_is_a_retryable_error(make: Clients) -> None:
     with serve({"foo": [Dist("1.0")]}) as server:
         server.fail("/foo/", status=503)
         with pytest.raises(RetryableError, match="503"):
@@ -327,7 +146,7 @@ def test_a_server_that_does_not_recover_is_a_retryable_error(make: Make, clock: 
 
 
 @pytest.mark.parametrize("path", ["/foo/", ".metadata", ".whl"])
-def test_a_cut_connection_is_tried_again(make: Make, path: str) -> None:
+def test_a_cut_connection_is_tried_again(make: Clients, path: str) -> None:
     dist = Dist("1.0", ("bar",), sibling=path == ".metadata")
     with serve({"foo": [dist]}) as server:
         server.fail(path, cut=True, times=2)
@@ -336,7 +155,7 @@ def test_a_cut_connection_is_tried_again(make: Make, path: str) -> None:
     assert found.requirement_texts == ("bar",)
 
 
-def test_no_server_is_a_retryable_error(make: Make) -> None:
+def test_no_server_is_a_retryable_error(make: Clients) -> None:
     with serve({}) as server:
         location = at(server)
     with pytest.raises(RetryableError, match="no connection"):
@@ -347,7 +166,9 @@ def test_no_server_is_a_retryable_error(make: Make) -> None:
     ("body", "kind"),
     [(b"{", "application/json"), (b"GIF89a", "image/gif"), (b"[1]", "application/json")],
 )
-def test_an_answer_that_is_no_page_is_told_and_not_kept(make: Make, body: bytes, kind: str) -> None:
+def test_an_answer_that_is_no_page_is_told_and_not_kept(
+    make: Clients, body: bytes, kind: str
+) -> None:
     with serve({"foo": [Dist("1.0")]}) as server:
         server.fail("/foo/", body=body, headers={"content-type": kind}, times=1)
         with pytest.raises(BuilderError, match="is no index page"):
@@ -355,7 +176,7 @@ def test_an_answer_that_is_no_page_is_told_and_not_kept(make: Make, body: bytes,
         assert make().page(at(server), "foo") is not None
 
 
-def test_garbage_html_is_a_page_without_files(make: Make) -> None:
+def test_garbage_html_is_a_page_without_files(make: Clients) -> None:
     with serve({"foo": [Dist("1.0")]}, form="html") as server:
         server.fail("/foo/", body=b"<a href=<<>><a>\x00</\xff<a href='login'>Log in</a>", times=1)
         page = make().page(at(server), "foo")
@@ -363,14 +184,14 @@ def test_garbage_html_is_a_page_without_files(make: Make) -> None:
     assert page.files == ()
 
 
-def test_another_refusal_names_index_and_status(make: Make) -> None:
+def test_another_refusal_names_index_and_status(make: Clients) -> None:
     with serve({"foo": [Dist("1.0")]}) as server:
         server.fail("/foo/", status=451)
         with pytest.raises(BuilderError, match="answered 451"):
             make().page(at(server), "foo")
 
 
-def test_a_redirect_is_followed_and_relative_links_start_there(make: Make) -> None:
+def test_a_redirect_is_followed_and_relative_links_start_there(make: Clients) -> None:
     with (
         serve({"foo": [Dist("1.0", ("bar",))]}) as target,
         serve({}, host="localhost") as server,
@@ -382,17 +203,15 @@ def test_a_redirect_is_followed_and_relative_links_start_there(make: Make) -> No
     assert isinstance(found, Metadata)
 
 
-@pytest.mark.parametrize("target", ["file:///etc/passwd", "/simple/foo/", "http://[", ""])
-def test_a_redirect_that_leads_nowhere(make: Make, target: str) -> None:
+@pytest.mark.parametrize("target", ["file:///etc/passwd", "/simple/foo/", ""])
+def test_a_redirect_that_leads_nowhere(make: Clients, target: str) -> None:
     with serve({}) as server:
         server.fail("/simple/foo/", status=302, headers={"location": target})
         with pytest.raises(BuilderError, match="redirects"):
             make().page(at(server), "foo")
 
 
-def test_local_indexes_and_folders(make: Make, tmp_path: Path) -> None:
-    from support.distributions import wheel_bytes
-
+def test_local_indexes_and_folders(make: Clients, tmp_path: Path) -> None:
     body = wheel_bytes("foo-bar", Dist("1.0", ("six",)))
     wheel = tmp_path / "files" / "foo_bar-1.0-py3-none-any.whl"
     wheel.parent.mkdir()
@@ -415,13 +234,26 @@ def test_local_indexes_and_folders(make: Make, tmp_path: Path) -> None:
         assert client.page(location, "foo") is None
 
 
-def test_find_links_that_are_not_there(make: Make, tmp_path: Path) -> None:
+def test_find_links_that_are_not_there(make: Clients, tmp_path: Path) -> None:
     location = parse_location("missing", kind="flat", origin="requirements.txt:2", base=tmp_path)
     with pytest.raises(UserError, match=r"requirements\.txt:2: find-links .*missing"):
         make().page(location, "foo")
 
 
-def test_a_remote_find_links_page_is_fetched_once(make: Make) -> None:
+def test_one_url_may_be_a_page_and_find_links(make: Clients) -> None:
+    with serve({"foo": [Dist("1.0")]}) as server:
+        flat = parse_location(f"{server.url}foo/", kind="flat")
+        assert make().page(at(server), "foo") is not None
+        assert make().page(flat, "foo") is not None
+
+
+def test_certificates_that_cannot_be_read() -> None:
+    fetcher = Fetcher(HttpSettings(ca_file=Path("/nonexistent.pem")))
+    with pytest.raises(UserError, match=r"certificates in /nonexistent\.pem cannot be read"):
+        fetcher.get("https://x.invalid/")
+
+
+def test_a_remote_find_links_page_is_fetched_once(make: Clients) -> None:
     with serve({"foo": [Dist("1.0")], "foo-bar": [Dist("2.0", tag="sdist")]}) as server:
         location = parse_location(f"{server.root}/flat", kind="flat")
         client = make()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
 import json
 from datetime import UTC, datetime
@@ -93,9 +94,14 @@ def test_a_yanked_attribute_without_a_reason_is_yanked_in_html_only() -> None:
     ],
 )
 def test_junk_is_left_out(filename: str) -> None:
-    entries = [{"filename": filename, "url": f"https://x.invalid/{filename}", "hashes": {}}]
-    assert page_of(read_json(json_page(*entries))).files == ()
+    entry = {"filename": filename, "url": f"https://x.invalid/{filename}", "hashes": {}}
+    assert page_of(read_json(json_page(entry))).files == ()
     assert page_of(read_html(html_page(f'<a href="/{filename}">{filename}</a>'))).files == ()
+
+
+def test_a_malformed_url_is_left_out() -> None:
+    body = html_page('<a href="//[x/foo-bar-1.zip">x</a><a href="/foo-bar-2.zip">x</a>')
+    assert [str(version) for version in page_of(read_html(body)).versions] == ["2"]
 
 
 @pytest.mark.parametrize(
@@ -170,17 +176,15 @@ def test_bytes_that_are_no_compact_form() -> None:
 
 
 def test_exclude_newer_leaves_out_what_is_newer_or_has_no_date() -> None:
-    entries = [
+    found: list[dict[str, Any]] = [
         {"filename": f"foo-bar-{n}.zip", "url": "u", "hashes": {}, "upload-time": moment}
         for n, moment in ((1, "2024-01-01T00:00:00Z"), (2, "2024-06-01T00:00:00+00:00"), (3, None))
     ]
-    page = page_of(read_json(json_page(*entries)))
+    page = page_of(read_json(json_page(*found)))
     old = page.exclude_newer(datetime(2024, 6, 1, tzinfo=UTC))
     assert [str(version) for version in old.versions] == ["1"]
-    assert old.notes == (
-        "https://index.invalid/simple/ gives no upload time of foo-bar-3.zip: "
-        "left out because of exclude-newer",
-    )
+    (note,) = old.notes
+    assert "gives no upload time of foo-bar-3.zip: left out because of exclude-newer" in note
 
 
 @pytest.mark.parametrize(
@@ -266,7 +270,5 @@ def test_html_and_json_of_the_same_files_give_the_same_page(found: list[dict[str
 @given(st.binary(max_size=200))
 def test_any_bytes_are_a_page_or_a_fault(body: bytes) -> None:
     read_html(body)
-    try:
+    with contextlib.suppress(PageError):
         read_json(body)
-    except PageError:
-        pass

@@ -52,7 +52,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel: Path) -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     assert tops == {"cogpack", f"cogpack-{version}.dist-info"}
     folders = {name.split("/")[1] for name in names if name.count("/") > 1}
-    assert folders.isdisjoint({"tests", "dev", "docs", "examples", ".ci"})
+    assert folders.isdisjoint({"tests", "dev", "docs", "examples", "bench", ".ci"})
 
 
 def test_the_wheel_holds_every_module_and_table(wheel: Path) -> None:
@@ -62,7 +62,7 @@ def test_the_wheel_holds_every_module_and_table(wheel: Path) -> None:
         for name in zipfile.ZipFile(wheel).namelist()
         if name.startswith("cogpack/")
     }
-    beside = ("tests/", "dev/", "docs/", "examples/", ".")
+    beside = ("bench/", "dev/", "docs/", "examples/", "tests/", ".")
     wanted = {
         name
         for name in _sources()

@@ -56,6 +56,7 @@ cogpack:
   bytecode: none
   user: "1000:1000"
   system_cuda: true
+  python_mirror: https://mirror.invalid/python
 """
 
 
@@ -100,6 +101,7 @@ def test_every_key_is_read() -> None:
         "bytecode": "none",
         "user": "1000:1000",
         "system_cuda": True,
+        "python_mirror": "https://mirror.invalid/python",
     }
 
 

@@ -12,7 +12,7 @@ from cogpack.solver.options import (
     overridden,
     override_requirements,
 )
-from support.projects import tables
+from support.over_tables import tables
 from support.toy import gpu, line, python, toy
 
 

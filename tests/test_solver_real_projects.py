@@ -12,7 +12,7 @@ from cogpack.solver.requirement import Requirement
 from cogpack.solver.resolution import Resolution
 from cogpack.solver.solve import resolve
 from cogpack.solver.text import conflict_text
-from support.projects import cuda, gpu, refused, resolved, tables, universe
+from support.over_tables import cuda, gpu, refused, resolved, tables, universe
 from support.toy import line, python
 
 INDEX = "https://download.pytorch.org/whl"

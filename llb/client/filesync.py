@@ -138,6 +138,8 @@ def _answer(
         if batch and not requests.waiting():
             yield batch
             batch, size = [], 0
+    if batch:
+        yield batch
 
 
 def _contents(tree: Tree, number: int, files: dict[int, fsutil_pb2.Stat]) -> Iterator[Packet]:

@@ -300,10 +300,9 @@ class RpcServer:
 
     def _send_some(self, call: _Call, data: memoryview) -> memoryview:
         self._send_headers(call)
-        for _ in range(_SEND_BYTES // self._http.max_outbound_frame_size):
-            size = min(self._window(call), self._http.max_outbound_frame_size, len(data))
-            if size <= 0:
-                break
+        rest = len(data) - min(self._window(call), _SEND_BYTES, len(data))
+        while len(data) > rest:
+            size = min(self._http.max_outbound_frame_size, len(data) - rest)
             self._http.send_data(call.stream_id, bytes(data[:size]))
             data = data[size:]
         self._flush()

@@ -116,6 +116,8 @@ def _named_input(written: str, name: str, scope: Scope) -> InputType:
         return _ANYTHING
     if name in _PRIMITIVES:
         return InputType("primitive", name)
+    if name in _LISTS:
+        raise SignatureError(f"`{written}` does not say of what", f"write {written}[str]")
     raise _unknown(written, scope.module)
 
 

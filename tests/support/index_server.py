@@ -96,6 +96,7 @@ class IndexServer:
         self.requests: list[Request] = []
         self._faults: list[Fault] = []
         self._lock = threading.Lock()
+        self._arrived = threading.Condition(self._lock)
         self._host = host
         self._httpd = _Server((host, 0), _Handler)
         self._httpd.index = self
@@ -129,6 +130,11 @@ class IndexServer:
         with self._lock:
             return sum(request.path.endswith(suffix) for request in self.requests)
 
+    def wait_for(self, count: int, timeout: float = 60.0) -> bool:
+        """Wait until so many requests have come; False when they did not."""
+        with self._arrived:
+            return self._arrived.wait_for(lambda: len(self.requests) >= count, timeout)
+
     def forget(self) -> None:
         """Begin to count anew."""
         with self._lock:
@@ -149,6 +155,7 @@ class IndexServer:
         """The answer to a request, and whether it is cut."""
         with self._lock:
             self.requests.append(request)
+            self._arrived.notify_all()
             fault = self._take_fault(request.path)
         if fault is not None and fault.status:
             return _Answer(fault.status, fault.body or b"", fault.headers), fault.cut

@@ -1,74 +1,45 @@
-"""Requirements as the blocks make them of a project, for tests over the real tables."""
+"""Small projects written by a test, and what becomes of them."""
 
 from __future__ import annotations
 
-from functools import cache
+from pathlib import Path
 
-from cogpack.compat.tables import Tables
-from cogpack.origin import Origin
-from cogpack.solver.conflict import Conflict
-from cogpack.solver.matrix import build_universe
-from cogpack.solver.policy import POLICIES
-from cogpack.solver.requirement import Requirement
-from cogpack.solver.resolution import Resolution
-from cogpack.solver.solve import resolve
-from cogpack.solver.universe import Universe
+from cogpack.plan import model
+from cogpack.stacks.compose import load, make_plan
+from cogpack.stacks.solve import solved
 
-from .toy import user
+__all__ = ["PREDICTOR", "planned", "stage_of", "write_project"]
 
-RUNTIME = tuple(
-    Requirement(name, "", Origin(asker=f"block {block}"))
-    for name, block in (("cog", "cog-runtime"), ("coglet", "cog-runtime"), ("uv", "uv-tool"))
-)
+PREDICTOR = """\
+from cog import BaseRunner
 
 
-def gpu(on: bool = True) -> Requirement:
-    """`gpu:` of cog.yaml."""
-    text = f"gpu: {str(on).lower()}"
-    return user("accelerator", "==cuda" if on else "==cpu", "cog.yaml", 2, text)
+class Predictor(BaseRunner):
+    def run(self, text: str) -> str:
+        return text
+"""
 
 
-def cuda(version: str) -> tuple[Requirement, ...]:
-    """`cuda:` of cog.yaml: this CUDA, and in the image."""
-    text = f'cuda: "{version}"'
-    specifier = f"=={version}" if version.count(".") > 1 else f"=={version}.*"
-    return (
-        user("cuda", specifier, "cog.yaml", 4, text),
-        user("system-cuda", "", "cog.yaml", 4, text),
-    )
+def write_project(folder: Path, settings: str = "", files: dict[str, str] | None = None) -> Path:
+    """A project for Python 3.11 in a folder, with a predictor unless `files` brings one.
+
+    settings: further lines of cog.yaml; those of `build:` may come indented and first.
+    """
+    head = 'build:\n  python_version: "3.11"\n'
+    (folder / "cog.yaml").write_text(f'{head}{settings}\nrun: "predict.py:Predictor"\n')
+    for name, content in ({"predict.py": PREDICTOR} | (files or {})).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content)
+    return folder
 
 
-@cache
-def tables() -> Tables:
-    """The tables of the package."""
-    return Tables.load()
+def planned(folder: Path) -> model.Plan:
+    """The plan of a project for linux/amd64."""
+    composition = load(folder)
+    return make_plan(composition, solved(composition))
 
 
-def universe(*requirements: Requirement, platform: str = "linux/amd64") -> Universe:
-    """The part of the matrix that the requirements can reach."""
-    roots = {requirement.package for requirement in requirements}
-    return build_universe(tables(), platform=platform, roots=roots)
-
-
-def outcome(
-    *requirements: Requirement, prefer: str = "newest", platform: str = "linux/amd64"
-) -> Resolution | Conflict:
-    """The answer for a project with these requirements and the runtime's own."""
-    wanted = (*requirements, *RUNTIME)
-    return resolve(wanted, universe(*wanted, platform=platform), POLICIES[prefer])
-
-
-def resolved(
-    *requirements: Requirement, prefer: str = "newest", platform: str = "linux/amd64"
-) -> Resolution:
-    """As `outcome`, which must be a resolution."""
-    found = outcome(*requirements, prefer=prefer, platform=platform)
-    assert isinstance(found, Resolution), found
-    return found
-
-
-def refused(*requirements: Requirement, platform: str = "linux/amd64") -> Conflict:
-    """As `outcome`, which must be a conflict."""
-    found = outcome(*requirements, platform=platform)
-    assert isinstance(found, Conflict), found
-    return found
+def stage_of(plan: model.Plan, name: str) -> model.Stage:
+    """A stage of the build or of the image, by its id."""
+    phases = (*plan.build_phases, *plan.export_phases)
+    return next(stage for phase in phases for stage in phase.stages if stage.id == name)

@@ -1,0 +1,84 @@
+"""The user's own commands as stages: what `pre_install` and `run` have in common.
+
+Their pip installs into the image's virtual environment, though that has no pip of its own: a copy
+is mounted for `python -m pip` and `pip`, and a pip of the base is told where to install. None of
+it stays in a layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..plan.composer import Composer
+from ..plan.model import BindMount, Exec, Mount, SecretMount, StageInput, Workdir
+from ..project.project import Command
+from .layout import FIXED_TIME, PYTHON, SOURCE, UV_STAGE, pip_cache, script
+
+__all__ = ["add_commands", "add_pip"]
+
+_PIP = StageInput(id="pip")
+_PIP_FOLDER = "/opt/pip"
+_LAUNCHER = "/opt/pip-launcher"
+
+# On every image's PATH, and behind the pip that images of Python have.
+_PROGRAMS = ("/usr/local/sbin/pip", "/usr/local/sbin/pip3")
+
+_PIP_ENV = {
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    "PIP_PYTHON": PYTHON,
+    "PIP_ROOT_USER_ACTION": "ignore",
+    "PYTHONPATH": _PIP_FOLDER,
+}
+
+
+def add_pip(composer: Composer) -> None:
+    """Add the stage that holds a copy of pip, for every command of `add_commands`.
+
+    It stands on the stage that fetched uv, which has a pip whatever the base has.
+    """
+    copy = script(
+        f"mkdir {_PIP_FOLDER}",
+        "cp -r \"$(python3 -c 'import os, pip; print(os.path.dirname(pip.__file__))')\" "
+        f"{_PIP_FOLDER}/pip",
+        f"printf '#!/bin/sh\\nexec python -m pip \"$@\"\\n' > {_LAUNCHER}",
+        f"chmod 755 {_LAUNCHER}",
+        f"touch -d @{FIXED_TIME} {_LAUNCHER}",
+    )
+    composer.side_stage("runtime", _PIP.id, "copy pip", UV_STAGE, [Exec(command=copy)])
+
+
+def add_commands(composer: Composer, phase: str, kind: str, commands: Sequence[Command]) -> None:
+    """Add each command as a stage and a layer of its own: a change repeats it and those after it.
+
+    phase: of the build. kind: `run` or `pre-install`, for ids and titles.
+    """
+    for number, step in enumerate(commands, 1):
+        stage = composer.stage(
+            phase,
+            f"{kind}-{number}",
+            f"{kind} {_first_line(step.command)}",
+            [
+                Workdir(path=SOURCE),
+                Exec(command=step.command, mounts=tuple(_mounts(step)), env=_PIP_ENV),
+            ],
+            because=(step.origin,),
+        )
+        composer.export("app", stage)
+
+
+def _mounts(step: Command) -> list[Mount]:
+    secrets = [
+        SecretMount(id=secret.id, target=secret.target or "", env=secret.env or "")
+        for secret in step.mounts
+    ]
+    return [
+        pip_cache(),
+        BindMount(source=_PIP, source_path=_PIP_FOLDER, target=_PIP_FOLDER),
+        *(BindMount(source=_PIP, source_path=_LAUNCHER, target=name) for name in _PROGRAMS),
+        *secrets,
+    ]
+
+
+def _first_line(command: str, width: int = 60) -> str:
+    line = command.strip().splitlines()[0] if command.strip() else ""
+    return line if len(line) <= width else line[: width - 1] + "…"

@@ -1,0 +1,64 @@
+"""The API that the image offers, in a file for the server and in a label for everyone else."""
+
+from __future__ import annotations
+
+import json
+from typing import ClassVar
+
+from ..plan.composer import Composer
+from ..plan.model import Copy, ExportConfig, MkFile, ScratchInput
+from ..project import Project
+from ..solver.resolution import Resolution
+from .base import Block
+from .layout import FIXED_TIME, SOURCE
+
+__all__ = ["OpenApi"]
+
+# Where the server looks, in the working directory (coglet's BUNDLED_SCHEMA_PATH).
+_FOLDER = f"{SOURCE}/.cog"
+
+
+class OpenApi(Block):
+    """Reads the signatures of predictor and trainer, and writes down what they accept and return.
+
+    Nothing is run for it, so the API is known when the plan is; see `project.openapi`. The server
+    checks requests against the file. A file in syntax that is newer than the Python that runs
+    cogpack cannot be read: such an image serves without an API, and the project has a warning.
+    """
+
+    name: ClassVar[str] = "openapi"
+
+    @classmethod
+    def detect(cls, project: Project) -> bool:
+        return project.predictor is not None or project.trainer is not None
+
+    def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
+        from ..project.openapi import openapi_document
+
+        document = openapi_document(
+            project.root, project.predictor, project.trainer, resolution["cog"].version
+        )
+        if document is None:
+            return
+        text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+        targets = (project.predictor, project.trainer)
+        because = [target.origin for target in targets if target is not None]
+        file = composer.side_stage(
+            "app-source",
+            "openapi-file",
+            "write down the API",
+            ScratchInput(),
+            [MkFile(path="/openapi_schema.json", content=text)],
+            because=because,
+        )
+        # A copy sets the time of the folder too; a file made in it would leave the clock's there.
+        stage = composer.side_stage(
+            "app-source",
+            "openapi",
+            "add the API",
+            ScratchInput(),
+            [Copy(source=file, dest=_FOLDER, time=FIXED_TIME)],
+            because=because,
+        )
+        composer.export("app", stage)
+        composer.configure(ExportConfig(labels={"run.cog.openapi_schema": text}))

@@ -1,0 +1,26 @@
+"""pip for the user's own commands: in a stage beside the chain, mounted where they run."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ..plan.composer import Composer
+from ..project import Project
+from ..solver.resolution import Resolution
+from .base import Block
+from .commands import add_pip
+
+__all__ = ["PipTool"]
+
+
+class PipTool(Block):
+    """Copies the pip that fetched uv; no layer of the image holds the copy."""
+
+    name: ClassVar[str] = "pip-tool"
+
+    @classmethod
+    def detect(cls, project: Project) -> bool:
+        return bool(project.pre_install or project.run)
+
+    def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
+        add_pip(composer)

@@ -1,0 +1,71 @@
+"""Who runs the server: `cogpack.user` of cog.yaml."""
+
+from __future__ import annotations
+
+import shlex
+from typing import ClassVar
+
+from ..plan.composer import Composer
+from ..plan.model import Exec, ExportConfig, MkDir, Op
+from ..project import Project
+from ..solver.resolution import Resolution
+from .base import Block
+from .layout import FIXED_TIME, script
+
+__all__ = ["User"]
+
+# The home of a user that has only a number: libraries keep their caches there.
+_HOME = "/home/cogpack"
+
+# What useradd writes, for its times; it also leaves backups, which end in `-`.
+_ACCOUNTS = ("passwd", "shadow", "group", "gshadow", "subuid", "subgid")
+
+
+class User(Block):
+    """Runs the server without root's rights: as a number, or as a name that is made if need be."""
+
+    name: ClassVar[str] = "user"
+
+    @classmethod
+    def detect(cls, project: Project) -> bool:
+        return project.config is not None and bool(project.config.cogpack.user)
+
+    def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
+        if project.config is None or not project.config.cogpack.user:
+            return
+        user = project.config.cogpack.user
+        name, _, group = user.partition(":")
+        because = (project.config.origin("cogpack.user"),)
+        ops: list[Op]
+        if name.isdecimal():
+            owner = f"{name}:{group}" if group.isdecimal() else f"{name}:{name}"
+            ops = [MkDir(path=_HOME, mode=0o755, owner=owner)]
+            title, env = f"make a home for user {name}", {"HOME": _HOME}
+        else:
+            ops, title, env = [Exec(command=_add(name, group))], f"add user {name}", {}
+        # Only the image needs the user, so this is done on the image's own base.
+        composer.stage("runtime", "user", title, ops, of="export", because=because)
+        composer.configure(ExportConfig(user=user, env=env))
+
+
+def _add(name: str, group: str) -> str:
+    """A command that makes a user and a group where they are missing, the same way each time."""
+    user, wanted = shlex.quote(name), shlex.quote(group)
+    # useradd reads the day of the password's change from the variable, not from the clock.
+    epoch = f"SOURCE_DATE_EPOCH={FIXED_TIME}"
+    primary = f"--gid {wanted}" if group else "--user-group"
+    add_group = f"{{ getent group {wanted} >/dev/null || {epoch} groupadd {wanted}; }}"
+    home = f"$(getent passwd {user} | cut -d: -f6)"
+    settle = (
+        f"for file in {' '.join(_ACCOUNTS)}; do rm -f /etc/$file-; "
+        f'if [ -n "$(find /etc/$file -mmin -60 2>/dev/null)" ]; '
+        f"then touch -d @{FIXED_TIME} /etc/$file; fi; done"
+    )
+    return script(
+        *([add_group] if group and not group.isdecimal() else []),
+        f"{{ getent passwd {user} >/dev/null || "
+        f"{epoch} useradd --create-home {primary} --shell /bin/sh {user}; }}",
+        settle,
+        f'if [ -n "$(find "{home}" -maxdepth 0 -mmin -60)" ]; '
+        f'then find "{home}" -exec touch -h -d @{FIXED_TIME} {{}} +; fi',
+    )

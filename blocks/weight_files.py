@@ -1,0 +1,195 @@
+"""Which files of the project are weights, and how they are put into layers.
+
+Two kinds count: what `weights` of cog.yaml names, and what is large in the source tree.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+from ..errors import Fault, UserError
+from ..origin import Origin
+from ..patterns import PatternSet
+from ..project import Project
+from ..project.cogyaml import CogConfig, Weights, WeightSource
+from ..project.paths import LeavesProjectError, project_path
+from ..project.tree import TreeFile, list_files
+from .layout import SOURCE
+
+__all__ = ["LARGE", "WeightCopy", "WeightFiles", "WeightLayer", "literal"]
+
+LARGE = 10 * 1024 * 1024
+"""Bytes from which on a file of the source tree is taken for weights: Cog's sizeThreshold
+(pkg/weightslegacy). Code below it that changes pushes at most this much more for each such file."""
+
+_MOST_LAYERS = 8
+"""An image has at most 127 layers, and each costs a round trip: many files share them by folder."""
+
+
+@dataclass(frozen=True)
+class WeightCopy:
+    """Files that go to one place of the image.
+
+    src: a file or folder relative to the project, `.` for that itself. dest: where it goes, or
+    what is in it.
+    files: all that is meant, relative to the project; sorted.
+    """
+
+    src: str
+    dest: str
+    files: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class WeightLayer:
+    """What becomes one layer. name: unique, fit for the id of a stage. title: for people."""
+
+    name: str
+    title: str
+    copies: tuple[WeightCopy, ...]
+    origin: Origin
+
+
+class WeightFiles:
+    """The weights of a project; the tree is walked when they are first asked for."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+
+    @cached_property
+    def layers(self) -> tuple[WeightLayer, ...]:
+        """The layers: first what cog.yaml names, in its order, then what is large, by path.
+
+        Raises UserError with every source of cog.yaml that cannot be had.
+        """
+        named = self._named()
+        taken = {path for layer in named for copy in layer.copies for path in copy.files}
+        large = [
+            file.path
+            for file in list_files(self._project.root, self._project.ignore.all)
+            if file.size >= LARGE and file.path not in taken
+        ]
+        return (*named, *_large_layers(large))
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Every file that is in one of the layers, sorted: the source has it no more."""
+        copies = (copy for layer in self.layers for copy in layer.copies)
+        return tuple(sorted({path for copy in copies for path in copy.files}))
+
+    def _named(self) -> tuple[WeightLayer, ...]:
+        config = self._project.config
+        faults: list[Fault] = []
+        layers = []
+        for number, entry in enumerate(config.weights if config else ()):
+            copies = []
+            for index, source in enumerate(entry.source):
+                origin = _uri_origin(config, number, index) if config else None
+                try:
+                    copies.append(self._copy(entry, source, origin))
+                except UserError as error:
+                    faults += error.faults
+            if config is not None and copies:
+                where = config.origin(f"weights[{number}].name")
+                title = f"add weights {entry.name}"
+                layers.append(WeightLayer(f"weights-{entry.name}", title, tuple(copies), where))
+        if faults:
+            raise UserError(faults)
+        return tuple(layers)
+
+    def _copy(self, entry: Weights, source: WeightSource, origin: Origin | None) -> WeightCopy:
+        path = self._path(source.uri, origin)
+        place = self._project.root / path
+        target = posixpath.normpath(entry.target)
+        if place.is_file():
+            name = posixpath.basename(path)
+            return WeightCopy(path, f"{target}/{name}", (path,))
+        chosen = _chosen(list_files(place), source)
+        if not chosen:
+            message = f"weights {entry.name}: no file of {path} is left by include and exclude"
+            raise UserError(Fault(message, origin, "correct the patterns"))
+        if links := [file.path for file in chosen if file.is_link]:
+            message = f"weights {entry.name}: {path}/{links[0]} is a symbolic link"
+            raise UserError(Fault(message, origin, "put the file itself there: cp -L"))
+        return WeightCopy(path, target, tuple(f"{path}/{file.path}" for file in chosen))
+
+    def _path(self, uri: str, origin: Origin | None) -> str:
+        scheme, separator, rest = uri.partition("://")
+        if separator and scheme != "file":
+            raise UserError(
+                Fault(
+                    f"weights come from {uri}, and cogpack takes them from files of the project",
+                    origin,
+                    "download them into the project first, and name the folder as uri",
+                )
+            )
+        written = rest if separator else uri
+        try:
+            path = project_path(self._project.root, written)
+        except LeavesProjectError:
+            message = f"weights come from {written}, which is outside the project"
+            raise UserError(Fault(message, origin, "move them into the project")) from None
+        if path == ".":
+            raise UserError(Fault("weights cannot be the whole project", origin, "name a folder"))
+        if not (self._project.root / path).exists():
+            message = f"weights come from {path}, which is not in the project"
+            raise UserError(Fault(message, origin, "put them there, or correct the path"))
+        return path
+
+
+def _uri_origin(config: CogConfig, number: int, index: int) -> Origin:
+    """A source may stand alone or in a list; the place that was written is the later line."""
+    place = f"weights[{number}].source"
+    found = (config.origin(f"{place}.uri"), config.origin(f"{place}[{index}].uri"))
+    return max(found, key=lambda origin: origin.line)
+
+
+def literal(path: str) -> str:
+    """A pattern that matches a path and nothing else, but what lies in it."""
+    return "".join(f"\\{one}" if one in "*?[]\\" else one for one in path)
+
+
+def _chosen(files: Iterable[TreeFile], source: WeightSource) -> list[TreeFile]:
+    """The files that the patterns of a source leave; they are written as in .gitignore."""
+    include = PatternSet(map(_floating, source.include))
+    exclude = PatternSet(map(_floating, source.exclude))
+    return [
+        file
+        for file in files
+        if (not include or include.covers(file.path)) and not exclude.covers(file.path)
+    ]
+
+
+def _floating(pattern: str) -> str:
+    """A pattern of .gitignore as one of .dockerignore: without a slash it counts in any folder."""
+    bare = pattern.rstrip("/")
+    return bare.lstrip("/") if "/" in bare else f"**/{bare}"
+
+
+def _large_layers(paths: list[str]) -> list[WeightLayer]:
+    """A layer for each file; for each folder when those are too many; else one for all."""
+    groups: dict[str, list[str]] = {}
+    for level in (lambda path: path, posixpath.dirname, lambda _: "."):
+        groups = {}
+        for path in paths:
+            groups.setdefault(level(path), []).append(path)
+        if len(groups) <= _MOST_LAYERS:
+            break
+    return [
+        WeightLayer(
+            f"weights-file-{number}",
+            f"add large files: {name or '.'}",
+            (_large_copy(members),),
+            Origin(asker="block weights", text=f"files of {LARGE // 1024**2} MiB and more"),
+        )
+        for number, (name, members) in enumerate(sorted(groups.items()), 1)
+    ]
+
+
+def _large_copy(paths: list[str]) -> WeightCopy:
+    if len(paths) == 1:
+        return WeightCopy(paths[0], f"{SOURCE}/{paths[0]}", tuple(paths))
+    return WeightCopy(".", SOURCE, tuple(paths))

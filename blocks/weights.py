@@ -1,0 +1,59 @@
+"""Weights in layers of their own, so that a change of code never pushes them again."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ..plan.composer import Composer
+from ..plan.model import Copy, LocalInput, ScratchInput
+from ..project import Project
+from ..solver.resolution import Resolution
+from .base import Block
+from .layout import FIXED_TIME
+from .weight_files import WeightFiles, literal
+
+__all__ = ["Weights"]
+
+
+class Weights(Block):
+    """Copies what cog.yaml names as weights to its target, and large files to their place.
+
+    What cog.yaml names is copied though .dockerignore leaves it out, as Cog's own weights demand;
+    large files only where .dockerignore does not. The layers stand on nothing, so that their
+    digests depend on the files alone: on another machine, in another project, they are the same.
+    """
+
+    name: ClassVar[str] = "weights"
+
+    def __init__(self, files: WeightFiles) -> None:
+        self._files = files
+
+    @classmethod
+    def detect(cls, project: Project) -> bool:
+        del project
+        return True
+
+    def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
+        for layer in self._files.layers:
+            copies = [
+                Copy(
+                    # The files are chosen here and not by the copy: BuildKit gives the folders
+                    # above a file that a copy chooses the time of the clock.
+                    source=LocalInput(include=tuple(map(literal, copy.files))),
+                    src="/" if copy.src == "." else f"/{copy.src}",
+                    dest=copy.dest,
+                    owner="0:0",
+                    modes="plain",
+                    time=FIXED_TIME,
+                )
+                for copy in layer.copies
+            ]
+            stage = composer.side_stage(
+                "app-source",
+                layer.name,
+                layer.title,
+                ScratchInput(),
+                copies,
+                because=(layer.origin,),
+            )
+            composer.export("app", stage)

@@ -1,0 +1,92 @@
+"""The tables as they stand in their files: cells of text, sorted, written byte for byte alike.
+
+`tables` reads rows with types for whoever uses them; this is for what writes and compares tables.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from ..errors import UserError
+from ..files import write_atomically
+from .rows import OPTIONAL, TABLES, columns
+
+__all__ = ["Cells", "Key", "Sheet", "read_sheet", "sort_key", "write_sheet"]
+
+Cells = Mapping[str, str]
+"""One row: column -> text of the cell."""
+
+Key = tuple[object, ...]
+"""What identifies a row: the cells of the key columns, typed, so that `2.0` is `2.0.0`."""
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table as text. rows: sorted by the table's key."""
+
+    name: str
+    columns: tuple[str, ...]
+    rows: tuple[Cells, ...]
+
+    @classmethod
+    def of(cls, name: str, rows: Iterable[Cells]) -> Sheet:
+        """The sheet of these rows, in any order; a column that a row lacks is empty there."""
+        names = (*(column for column, _ in columns(name)), "source", "checked")
+        full = [{column: row.get(column, "") for column in names} for row in rows]
+        return cls(name, names, tuple(sorted(full, key=lambda row: sort_key(name, row))))
+
+    @cached_property
+    def by_key(self) -> Mapping[Key, Cells]:
+        """The rows by their key."""
+        return {sort_key(self.name, row): row for row in self.rows}
+
+    @property
+    def text(self) -> str:
+        """The file's content."""
+        out = io.StringIO()
+        writer = csv.DictWriter(out, self.columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        return out.getvalue()
+
+
+def sort_key(name: str, row: Cells) -> Key:
+    """The key of a row, in the order of the table.
+
+    Raises ValueError when a cell of the key cannot be read.
+    """
+    readers = dict(columns(name))
+    return tuple(readers[column](row[column]) for column in TABLES[name].key)
+
+
+def read_sheet(folder: Path, name: str) -> Sheet:
+    """A table of a folder that `Tables` accepts; one that does not exist there has no rows.
+
+    Raises UserError when the file cannot be read.
+    """
+    path = folder / f"{name}.csv"
+    if not path.exists():
+        return Sheet.of(name, ())
+    try:
+        text = path.read_text(encoding="utf-8")
+        return Sheet.of(name, csv.DictReader(text.splitlines(), strict=True))
+    except (OSError, UnicodeDecodeError, csv.Error, KeyError, ValueError) as error:
+        raise UserError(f"{path} cannot be read: {error}", hint="correct the file") from error
+
+
+def write_sheet(folder: Path, sheet: Sheet) -> None:
+    """Write a table into a folder, whole or not at all.
+
+    Raises BuilderError when the folder or the disk refuses.
+    """
+    write_atomically(folder / f"{sheet.name}.csv", sheet.text.encode())
+
+
+def with_withdrawn(name: str) -> bool:
+    """Whether the rows of a table can be marked as withdrawn."""
+    return OPTIONAL in dict(columns(name))

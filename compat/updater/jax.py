@@ -1,0 +1,170 @@
+"""jax.csv and jax_plugins.csv: jax, the jaxlib that it goes with, and what brings CUDA to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from packaging.version import Version
+
+from ...index import Metadata, NoMetadata
+from ..cells import Sheet
+from .finding import Finding, Found
+from .needs import needed
+from .releases import (
+    DEFAULT_SOURCE,
+    Release,
+    admitted,
+    history,
+    left_out,
+    newest_pythons,
+    read_metadata,
+)
+from .wheels import Build, pure_python
+from .world import UnreachedError, World
+
+__all__ = ["jax", "plugin_pages", "plugins"]
+
+# Extra of jax -> the column of its plugin.
+_EXTRAS = {"cuda12": "cuda12_plugin", "cuda13": "cuda13_plugin"}
+
+# Before jax asked for jaxlib by itself, its extra for a CPU did.
+_CPU_EXTRA = "cpu"
+
+# The extra of a plugin with which CUDA comes as packages, as old and new metadata spell it.
+_PACKAGES_EXTRAS = ("with-cuda", "with_cuda")
+
+_ANY = "amd64"
+
+
+def jax(sheet: Sheet, world: World, sheets: Mapping[str, Sheet]) -> Finding:
+    """jax: its Pythons, jaxlib and plugins."""
+    pythons = newest_pythons(sheets["python"])
+    try:
+        past = history(world, "jax", sheet.rows)
+        asked = [one for one in past.releases if world.recheck or not past.is_known(one.version)]
+        answers = list(read_metadata(world, past, [(one, one.files) for one in asked]))
+    except UnreachedError as error:
+        return Finding(failures=(f"{error}; jax is left as it is",))
+    found = [
+        Found({"version": str(one.version), "python": _python(one)}, {"": DEFAULT_SOURCE})
+        for one in past.releases
+        if one not in asked
+    ]
+    notes = []
+    for release, _, metadata in answers:
+        if isinstance(metadata, NoMetadata):
+            notes.append(left_out(metadata))
+            continue
+        told = _jax(metadata, admitted(pythons, _python(release)))
+        cells = {"version": str(release.version), "python": _python(release), **told}
+        if told["jaxlib"]:
+            found.append(Found(cells, {"": DEFAULT_SOURCE}))
+    return Finding(tuple(found), past.absent("jax", world.since), tuple(notes))
+
+
+def _python(release: Release) -> str:
+    build = release.builds.get(_ANY)
+    return build.python if build else pure_python(release.files)
+
+
+def _jax(metadata: Metadata, pythons: tuple[Version, ...]) -> dict[str, str]:
+    def asked(name: str, extra: str = "") -> str:
+        found = needed(metadata, name, architecture=_ANY, pythons=pythons, extra=extra)
+        return found or ""
+
+    told = {"jaxlib": asked("jaxlib") or asked("jaxlib", _CPU_EXTRA)}
+    for extra, column in _EXTRAS.items():
+        told[column] = asked(f"jax-{extra}-plugin", extra)
+    return told
+
+
+def plugin_pages(sheet: Sheet) -> Iterator[tuple[str, str]]:
+    """The pages that `plugins` asks for."""
+    yield from (("", name) for name in sorted({row["package"] for row in sheet.rows}))
+
+
+def plugins(sheet: Sheet, world: World, sheets: Mapping[str, Sheet]) -> Finding:
+    """The CUDA plugins of jax."""
+    pythons = newest_pythons(sheets["python"])
+    found: list[Found] = []
+    notes: list[str] = []
+    failures: list[str] = []
+    absent = frozenset[tuple[object, ...]]()
+    for package in sorted({row["package"] for row in sheet.rows}):
+        try:
+            rows, gone, left = _plugin(sheet, world, pythons, package)
+        except UnreachedError as error:
+            failures.append(f"{error}; {package} is left as it is")
+            continue
+        found += rows
+        absent |= gone
+        notes += left
+    return Finding(tuple(found), absent, tuple(notes), tuple(failures))
+
+
+def _plugin(
+    sheet: Sheet, world: World, pythons: tuple[Version, ...], package: str
+) -> tuple[list[Found], frozenset[tuple[object, ...]], list[str]]:
+    rows = [row for row in sheet.rows if row["package"] == package]
+    past = history(world, package, rows)
+    builds = [(one, build) for one in past.releases for build in one.builds.values()]
+    asked = [
+        (one, build)
+        for one, build in builds
+        if world.recheck or not past.is_known(one.version, build.architecture)
+    ]
+    answers = read_metadata(world, past, [(one, build.files) for one, build in asked])
+    metadata = {
+        (one.version, build.architecture): found
+        for (one, build), (_, _, found) in zip(asked, answers, strict=True)
+    }
+    found, notes = [], []
+    for release, build in builds:
+        known = metadata.get((release.version, build.architecture))
+        if isinstance(known, NoMetadata):
+            notes.append(left_out(known))
+            continue
+        found.append(_plugin_found(package, release, build, known, pythons))
+    return found, past.absent(sheet.name, world.since), notes
+
+
+def _plugin_found(
+    package: str,
+    release: Release,
+    build: Build,
+    metadata: Metadata | None,
+    pythons: tuple[Version, ...],
+) -> Found:
+    major = package.removeprefix("jax-cuda").removesuffix("-plugin")
+    cells = {
+        "package": package,
+        "version": str(release.version),
+        "architecture": build.architecture,
+        "python": build.python,
+        "glibc": build.glibc,
+        "cuda_major": major,
+    }
+    if metadata is not None:
+        wanted = admitted(pythons, build.python)
+
+        def asked(*names: str) -> str:
+            found = (
+                needed(
+                    metadata,
+                    name,
+                    architecture=build.architecture,
+                    pythons=wanted,
+                    extra=extra,
+                )
+                for name in names
+                for extra in _PACKAGES_EXTRAS
+            )
+            return next((text for text in found if text), "")
+
+        # From CUDA 13 on the runtime's package has no major in its name.
+        runtime = asked(f"nvidia-cuda-runtime-cu{major}", "nvidia-cuda-runtime")
+        cells |= {
+            "cuda_packages": runtime,
+            "cudnn_packages": asked(f"nvidia-cudnn-cu{major}"),
+        }
+    return Found(cells, {"": DEFAULT_SOURCE})

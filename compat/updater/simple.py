@@ -1,0 +1,215 @@
+"""Tables that one page of the default index tells whole: wheels, tensorflow, cog, the tools."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+from ...index import Metadata, NoMetadata
+from ..cells import Cells, Sheet
+from .finding import Finding, Found
+from .needs import needed
+from .releases import (
+    DEFAULT_SOURCE,
+    History,
+    Release,
+    admitted,
+    history,
+    left_out,
+    newest_pythons,
+    read_metadata,
+)
+from .wheels import Build, pure_python
+from .world import UnreachedError, World
+
+__all__ = ["cog", "cog_pages", "tensorflow", "tool_pages", "tools", "wheels"]
+
+# The extra of tensorflow with which its CUDA comes as packages, and what it installs.
+_EXTRA = "and-cuda"
+_RUNTIME = ("nvidia-cuda-runtime-cu11", "nvidia-cuda-runtime-cu12", "nvidia-cuda-runtime")
+_CUDNN = ("nvidia-cudnn-cu11", "nvidia-cudnn-cu12", "nvidia-cudnn-cu13")
+
+# tensorflow's wheels for other machines are CPU builds (its published table of tested builds).
+_GPU_ARCHITECTURE = "amd64"
+
+_RUNTIME_PACKAGES = ("cog", "coglet")
+
+
+def wheels(sheet: Sheet, world: World, _: Mapping[str, Sheet]) -> Finding:
+    """triton or jaxlib: what the file names tell."""
+    try:
+        past = history(world, sheet.name, sheet.rows)
+    except UnreachedError as error:
+        return Finding(failures=(f"{error}; {sheet.name} is left as it is",))
+    rows = [
+        Found(_build_cells(release, build), {"": DEFAULT_SOURCE})
+        for release in past.releases
+        for build in release.builds.values()
+        if build.glibc
+    ]
+    return Finding(tuple(rows), past.absent(sheet.name, world.since))
+
+
+def tensorflow(sheet: Sheet, world: World, sheets: Mapping[str, Sheet]) -> Finding:
+    """tensorflow: file names, and the packages that its extra brings."""
+    pythons = newest_pythons(sheets["python"])
+    notes: list[str] = []
+    found: list[Found] = []
+    try:
+        past = history(world, "tensorflow", sheet.rows)
+        asked = [
+            (release, build)
+            for release in past.releases
+            for build in release.builds.values()
+            if world.recheck or not past.is_known(release.version, build.architecture)
+        ]
+        files = [(release, build.files) for release, build in asked]
+        answers = list(read_metadata(world, past, files))
+    except UnreachedError as error:
+        return Finding(failures=(f"{error}; tensorflow is left as it is",))
+    for release in past.releases:
+        for build in release.builds.values():
+            if (release, build) not in asked:
+                found.append(Found(_build_cells(release, build), {"": DEFAULT_SOURCE}))
+    for (release, build), (_, _, metadata) in zip(asked, answers, strict=True):
+        if isinstance(metadata, NoMetadata):
+            notes.append(left_out(metadata))
+        else:
+            cells = _build_cells(release, build)
+            found.append(_tensorflow(metadata, build, cells, admitted(pythons, build.python)))
+    return Finding(tuple(found), past.absent(sheet.name, world.since), tuple(notes))
+
+
+def _tensorflow(
+    metadata: Metadata, build: Build, cells: Cells, pythons: tuple[Version, ...]
+) -> Found:
+    if build.architecture != _GPU_ARCHITECTURE:
+        return Found(cells, {"": DEFAULT_SOURCE})
+
+    def asked(names: tuple[str, ...]) -> str:
+        texts = (
+            needed(
+                metadata,
+                name,
+                architecture=build.architecture,
+                pythons=pythons,
+                extra=_EXTRA,
+            )
+            for name in names
+        )
+        return next((text for text in texts if text), "")
+
+    runtime, cudnn = asked(_RUNTIME), asked(_CUDNN)
+    told = {**cells, "cuda_packages": runtime, "cudnn_packages": cudnn}
+    guesses = {"cuda": _minor_floor(runtime), "cudnn": _minor_floor(cudnn)}
+    source = {"": DEFAULT_SOURCE}
+    if runtime:
+        source |= dict.fromkeys(guesses, f"tensorflow[{_EXTRA}]")
+    return Found(told, source, guesses)
+
+
+def cog_pages(_: Sheet) -> Iterator[tuple[str, str]]:
+    """The pages that `cog` asks for."""
+    yield from (("", name) for name in _RUNTIME_PACKAGES)
+
+
+def cog(sheet: Sheet, world: World, sheets: Mapping[str, Sheet]) -> Finding:
+    """cog and coglet: file names, and which coglet a cog asks for."""
+    pythons = newest_pythons(sheets["python"])
+    findings = [
+        _cog(
+            sheet,
+            world,
+            pythons,
+            name,
+        )
+        for name in _RUNTIME_PACKAGES
+    ]
+    return Finding(
+        tuple(found for finding in findings for found in finding.rows),
+        frozenset().union(*(finding.absent for finding in findings)),
+        tuple(note for finding in findings for note in finding.notes),
+        tuple(failure for finding in findings for failure in finding.failures),
+    )
+
+
+def _cog(sheet: Sheet, world: World, pythons: tuple[Version, ...], package: str) -> Finding:
+    rows = [row for row in sheet.rows if row["package"] == package]
+    try:
+        past = history(world, package, rows)
+        asked = [one for one in past.releases if world.recheck or not past.is_known(one.version)]
+        files = [(release, release.files) for release in asked]
+        answers = {
+            release.version: metadata for release, _, metadata in read_metadata(world, past, files)
+        }
+    except UnreachedError as error:
+        return Finding(failures=(f"{error}; {package} is left as it is",))
+    notes = [left_out(one) for one in answers.values() if isinstance(one, NoMetadata)]
+    found = []
+    for release in past.releases:
+        metadata = answers.get(release.version)
+        cells = _cog_cells(package, release)
+        if isinstance(metadata, Metadata):
+            python = admitted(pythons, cells["python"])
+            coglet = needed(metadata, "coglet", architecture="amd64", pythons=python)
+            cells = {**cells, "coglet": coglet or ""}
+        if metadata is None or isinstance(metadata, Metadata):
+            found.append(Found(cells, {"": DEFAULT_SOURCE}))
+    absent = past.absent("cog", world.since)
+    return Finding(tuple(found), absent, tuple(notes))
+
+
+def _cog_cells(package: str, release: Release) -> Cells:
+    built = release.builds
+    first = next(iter(built.values()), None)
+    return {
+        "package": package,
+        "version": str(release.version),
+        "architectures": " ".join(sorted(built)),
+        "python": first.python if first else pure_python(release.files),
+        "glibc": first.glibc if first else "",
+    }
+
+
+def tool_pages(sheet: Sheet) -> Iterator[tuple[str, str]]:
+    """The pages that `tools` asks for."""
+    yield from (("", row["tool"]) for row in sheet.rows)
+
+
+def tools(sheet: Sheet, world: World, _: Mapping[str, Sheet]) -> Finding:
+    """The newest release of each tool; older ones stay, for who pins them."""
+    found, failures = [], []
+    for name in sorted({row["tool"] for row in sheet.rows}):
+        rows = [row for row in sheet.rows if row["tool"] == name]
+        try:
+            past = history(world, name, rows)
+        except UnreachedError as error:
+            failures.append(f"{error}; {name} is left as it is")
+            continue
+        if newest := _newest(past):
+            found.append(Found({"tool": name, "version": newest}, {"": DEFAULT_SOURCE}))
+    return Finding(tuple(found), failures=tuple(failures))
+
+
+def _newest(past: History) -> str:
+    usable = [release for release in past.releases if release.builds]
+    return str(usable[-1].version) if usable else ""
+
+
+def _build_cells(release: Release, build: Build) -> Cells:
+    return {
+        "version": str(release.version),
+        "architecture": build.architecture,
+        "python": build.python,
+        "glibc": build.glibc,
+    }
+
+
+def _minor_floor(specifier: str) -> str:
+    """`12.5` for `==12.5.82` and `>=12.5.82,<13.0`."""
+    for clause in SpecifierSet(specifier):
+        if clause.operator in {"==", ">=", "~="}:
+            return ".".join(clause.version.split(".")[:2])
+    return ""

@@ -1,0 +1,285 @@
+"""torch.csv from the default index and from PyTorch's own, one folder a variant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+from ...index import Metadata, NoMetadata
+from ..cells import Cells, Key, Sheet, sort_key
+from .finding import Finding, Found
+from .kernels import NOTES_SOURCE, Kernels, read_notes
+from .needs import needed
+from .releases import (
+    DEFAULT_SOURCE,
+    History,
+    Release,
+    admitted,
+    history,
+    left_out,
+    newest_pythons,
+    read_metadata,
+)
+from .wheels import Build
+from .world import SOURCES, UnreachedError, World
+
+__all__ = ["VARIANT_SOURCE", "find", "pages", "variant_url"]
+
+VARIANT_SOURCE = "pytorch wheel index"
+
+_CPU = "cpu"
+_VARIANT = re.compile(r"cpu|cu(\d+)(\d)")
+_TOOLKIT = re.compile(r"cuda-toolkit|nvidia-cuda-runtime(-cu\d+)?")
+_CUDNN = re.compile(r"nvidia-cudnn-cu\d+")
+_TRITON = "triton"
+
+
+def variant_url(variant: str) -> str:
+    """The `index_url` cell of a variant."""
+    return f"{SOURCES['pytorch']}/{variant}"
+
+
+def pages(sheet: Sheet) -> Iterator[tuple[str, str]]:
+    """The pages that `find` asks for."""
+    yield "", "torch"
+    yield SOURCES["pytorch"], "torch"
+    for url in sorted({row["index_url"] for row in sheet.rows} - {""}):
+        yield url, "torch"
+
+
+def find(sheet: Sheet, world: World, sheets: Mapping[str, Sheet]) -> Finding:
+    """What the indexes have of torch; each index that fails leaves its own rows as they are."""
+    reader = _Reader(sheet, world, newest_pythons(sheets["python"]))
+    reader.read("")
+    for url in reader.variant_urls():
+        reader.read(url)
+    reader.add_kernels()
+    return reader.finding()
+
+
+@dataclass(frozen=True)
+class _Cuda:
+    """What metadata tells of a CUDA build."""
+
+    cuda: str
+    cudnn: str
+    triton: str
+
+    def cells(self) -> Cells:
+        return {
+            "variant": f"cu{self.cuda.replace('.', '')}",
+            "cuda": self.cuda,
+            "cudnn": self.cudnn,
+            "triton": self.triton,
+            "libraries": "packages",
+        }
+
+
+class _Reader:
+    """Collects the finding, index by index."""
+
+    def __init__(self, sheet: Sheet, world: World, pythons: tuple[Version, ...]) -> None:
+        self._sheet = sheet
+        self._world = world
+        self._pythons = pythons
+        self._found: dict[Key, Found] = {}
+        self._absent: set[Key] = set()
+        self._notes: list[str] = []
+        self._failures: list[str] = []
+
+    def finding(self) -> Finding:
+        return Finding(
+            tuple(self._found.values()),
+            frozenset(self._absent),
+            tuple(self._notes),
+            tuple(self._failures),
+        )
+
+    def variant_urls(self) -> list[str]:
+        """The indexes of the variants: those of the table, and those that have come since."""
+        urls = {row["index_url"] for row in self._sheet.rows} - {""}
+        try:
+            page = self._world.page(SOURCES["pytorch"], "torch")
+        except UnreachedError as error:
+            self._failures.append(f"{error}; new variants of torch are not looked for")
+            return sorted(urls)
+        oldest = self._oldest()
+        for version in page.releases if page else ():
+            if version >= oldest and _VARIANT.fullmatch(version.local or ""):
+                urls.add(variant_url(version.local or ""))
+        return sorted(urls)
+
+    def read(self, url: str) -> None:
+        """Read one index."""
+        variant = url.rpartition("/")[2]
+        rows = [row for row in self._sheet.rows if row["index_url"] == url]
+        try:
+            past = history(
+                self._world,
+                "torch",
+                rows,
+                url,
+                oldest=self._oldest(),
+                counts=lambda version: (version.local or "") == variant,
+            )
+            self._read_builds(past, variant)
+        except UnreachedError as error:
+            of = f"torch's variant {variant}" if url else "torch"
+            self._failures.append(f"{error}; the rows of {of} are left as they are")
+            return
+        self._absent |= past.absent("torch", self._world.since)
+
+    def _oldest(self) -> Version:
+        return min(Version(Version(row["version"]).public) for row in self._sheet.rows)
+
+    def _read_builds(self, past: History, variant: str) -> None:
+        listed: list[tuple[Release, Build]] = []
+        asked: list[tuple[Release, Build]] = []
+        for release in past.releases:
+            for build in release.builds.values():
+                is_known = past.is_known(release.version, build.architecture)
+                wanted = self._world.recheck or not is_known
+                (asked if wanted and variant != _CPU else listed).append((release, build))
+        fresh = [self._plain(past.url, release, build) for release, build in listed]
+        files = [(release, build.files) for release, build in asked]
+        answers = read_metadata(self._world, past, files)
+        for (release, build), (_, _, metadata) in zip(asked, answers, strict=True):
+            plain = self._plain(past.url, release, build)
+            known = past.is_known(release.version, build.architecture)
+            full = self._with_metadata(plain, build, variant, metadata, is_known=known)
+            if full is not None:
+                fresh.append(full)
+        self._found |= {sort_key("torch", found.cells): found for found in fresh}
+
+    def _plain(self, url: str, release: Release, build: Build) -> Found:
+        """What the page alone tells."""
+        cells = {
+            "version": str(release.version),
+            "architecture": build.architecture,
+            "python": build.python,
+            "index_url": url,
+        }
+        glibc = build.glibc or self._floor_of_default(release.version, build.architecture)
+        cells |= {"glibc": glibc} if glibc else {}
+        variant = release.version.local or ""
+        cells |= {"variant": variant} if variant else {}
+        return Found(cells, {"": VARIANT_SOURCE if url else DEFAULT_SOURCE})
+
+    def _floor_of_default(self, version: Version, architecture: str) -> str:
+        """The glibc of the default build, for wheels whose tag is a plain `linux`."""
+        row = self._default_row(version, architecture)
+        return row["glibc"] if row else ""
+
+    def _default_row(self, version: Version, architecture: str) -> Cells | None:
+        key = sort_key("torch", {"version": version.public, "architecture": architecture})
+        old, found = self._sheet.by_key.get(key), self._found.get(key)
+        if found is None:
+            return old
+        return {**(old or found.defaults), **found.cells}
+
+    def _with_metadata(
+        self,
+        plain: Found,
+        build: Build,
+        variant: str,
+        metadata: Metadata | NoMetadata,
+        *,
+        is_known: bool,
+    ) -> Found | None:
+        """What page and metadata tell together; None when too little for a row."""
+        version = Version(plain.cells["version"])
+        if isinstance(metadata, NoMetadata):
+            if variant:
+                cells = _by_name(variant, self._default_row(version, build.architecture))
+                return replace(plain, defaults=cells)
+            if not is_known:
+                self._notes.append(left_out(metadata))
+                return None
+            return plain
+        told = _cuda(metadata, build, admitted(self._pythons, build.python))
+        if told is None:
+            # Wheels from before the libraries were packages do not name their CUDA.
+            return replace(plain, defaults=_by_name(variant, None) if variant else _cpu())
+        # A variant is what its name says, whichever build of the runtime it asks for.
+        cells = {**told.cells(), **(_by_name(variant, None) if variant else {})}
+        return replace(plain, cells={**plain.cells, **cells})
+
+    def add_kernels(self) -> None:
+        """Add what RELEASE.md says to rows that have no kernels yet."""
+        lacking = {key: found for key, found in self._found.items() if self._lacks(key, found)}
+        fresh = {_minor(key) for key in lacking if key not in self._sheet.by_key}
+        try:
+            kernels = read_notes(self._world, {_minor(key) for key in lacking}, fresh)
+        except UnreachedError as error:
+            self._failures.append(f"{error}; the kernels of new builds of torch stay unknown")
+            return
+        for key, found in lacking.items():
+            if told := self._kernels_of(kernels, key, found):
+                self._found[key] = replace(
+                    found,
+                    cells={**found.cells, "kernels": told},
+                    source={**found.source, "kernels": NOTES_SOURCE},
+                )
+
+    def _lacks(self, key: Key, found: Found) -> bool:
+        old = self._sheet.by_key.get(key, {})
+        merged = {**found.defaults, **old, **found.cells}
+        return bool(merged.get("cuda")) and not merged.get("kernels")
+
+    def _kernels_of(self, kernels: Kernels, key: Key, found: Found) -> str:
+        old = self._sheet.by_key.get(key, {})
+        merged = {**found.defaults, **old, **found.cells}
+        return kernels.get((_minor(key), merged["cuda"], merged["architecture"]), "")
+
+
+def _minor(key: Key) -> str:
+    version = key[0]
+    assert isinstance(version, Version)  # noqa: S101  # the key's first column
+    return f"{version.major}.{version.minor}"
+
+
+def _cpu() -> Cells:
+    return {"variant": _CPU}
+
+
+def _by_name(variant: str, default: Cells | None) -> Cells:
+    """What a variant's name tells; the rest as the release's default build has it."""
+    named = _VARIANT.fullmatch(variant)
+    if named is None or variant == _CPU:
+        return _cpu()
+    common = {name: default[name] for name in ("triton", "libraries")} if default else {}
+    return {**common, "variant": variant, "cuda": f"{named[1]}.{named[2]}"}
+
+
+def _cuda(metadata: Metadata, build: Build, pythons: tuple[Version, ...]) -> _Cuda | None:
+    """The CUDA that a build names in its dependencies; None when it names none."""
+    names = sorted({requirement.name for requirement in metadata.requires_dist})
+    told: dict[str, str] = {}
+    for name in names:
+        specifier = needed(
+            metadata, name, architecture=build.architecture, pythons=pythons
+        )
+        if specifier is None:
+            continue
+        if _TOOLKIT.fullmatch(name):
+            told["cuda"] = _minor_of(specifier)
+        elif _CUDNN.fullmatch(name):
+            told["cudnn"] = _exact(specifier)
+        elif name == _TRITON:
+            told["triton"] = specifier
+    if not told.get("cuda"):
+        return None
+    return _Cuda(told["cuda"], told.get("cudnn", ""), told.get("triton", ""))
+
+
+def _exact(specifier: str) -> str:
+    clauses = list(SpecifierSet(specifier))
+    return clauses[0].version if len(clauses) == 1 and clauses[0].operator == "==" else ""
+
+
+def _minor_of(specifier: str) -> str:
+    return ".".join(_exact(specifier).split(".")[:2])

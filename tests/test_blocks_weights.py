@@ -1,0 +1,203 @@
+"""Which files become layers of their own, and what is left for the source."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from cogpack.blocks.weight_files import LARGE, literal
+from cogpack.errors import UserError
+from cogpack.llb.compile import compile_plan
+from cogpack.llb.proto import ops_pb2 as pb
+from cogpack.patterns import PatternSet
+from cogpack.plan import model
+from cogpack.plan.model import Copy, LocalInput, ScratchInput
+from cogpack.project.tree import TreeFile, list_files
+from support.projects import planned, stage_of, write_project
+
+
+def large(path: Path, size: int = LARGE) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("wb") as file:
+        file.truncate(size)
+
+
+def copies(plan: model.Plan, stage: str) -> list[Copy]:
+    found = stage_of(plan, stage)
+    assert found.source == ScratchInput()
+    return [op for op in found.ops if isinstance(op, Copy)]
+
+
+def weight_stages(plan: model.Plan) -> list[str]:
+    ids = [stage.id for phase in plan.build_phases for stage in phase.stages]
+    return [name for name in ids if name.startswith("weights")]
+
+
+def included(copy: Copy) -> tuple[str, ...]:
+    assert isinstance(copy.source, LocalInput)
+    return copy.source.include
+
+
+def left_out(plan: model.Plan) -> tuple[str, ...]:
+    (copy,) = copies(plan, "source")
+    assert isinstance(copy.source, LocalInput)
+    return copy.source.exclude
+
+
+def test_a_project_without_weights_has_no_layer_for_them(tmp_path: Path) -> None:
+    write_project(tmp_path)
+    large(tmp_path / "almost.bin", LARGE - 1)
+    plan = planned(tmp_path)
+    assert weight_stages(plan) == []
+    assert "almost.bin" not in left_out(plan)
+
+
+def test_a_large_file_has_a_layer_before_the_source(tmp_path: Path) -> None:
+    write_project(tmp_path)
+    large(tmp_path / "models" / "we[i]ghts.bin")
+    plan = planned(tmp_path)
+    (copy,) = copies(plan, "weights-file-1")
+    assert (copy.src, copy.dest) == ("/models/we[i]ghts.bin", "/src/models/we[i]ghts.bin")
+    assert included(copy) == ("models/we\\[i\\]ghts.bin",)
+    assert left_out(plan)[-1] == "models/we\\[i\\]ghts.bin"
+    exports = [stage.id for phase in plan.export_phases for stage in phase.stages]
+    assert exports[-2:] == ["export:weights-file-1", "export:source"]
+
+
+def test_what_is_ignored_is_no_weight(tmp_path: Path) -> None:
+    write_project(tmp_path, files={".dockerignore": "data\n!data/keep\n"})
+    large(tmp_path / "data" / "drop.bin")
+    large(tmp_path / "data" / "keep" / "it.bin")
+    large(tmp_path / ".git" / "objects" / "pack.bin")
+    plan = planned(tmp_path)
+    assert [copy.src for name in weight_stages(plan) for copy in copies(plan, name)] == [
+        "/data/keep/it.bin"
+    ]
+
+
+def test_many_large_files_share_layers_by_folder(tmp_path: Path) -> None:
+    write_project(tmp_path)
+    for number in range(6):
+        large(tmp_path / "a" / f"{number}.bin")
+        large(tmp_path / "b" / f"{number}.bin")
+    plan = planned(tmp_path)
+    assert weight_stages(plan) == ["weights-file-1", "weights-file-2"]
+    (copy,) = copies(plan, "weights-file-2")
+    assert (copy.src, copy.dest) == ("/", "/src")
+    assert included(copy) == tuple(f"b/{number}.bin" for number in range(6))
+    for number in range(20):
+        large(tmp_path / f"folder{number}" / "x.bin")
+    assert len(weight_stages(planned(tmp_path))) == 1
+
+
+SETTINGS = """\
+model: example.com/me/it
+weights:
+  - name: first
+    target: /weights/first/
+    source:
+      uri: {uri}
+      include: ["*.bin", "conf/"]
+      exclude: ["*.old.bin", "/deep/x.bin"]"""
+
+
+def test_weights_of_cog_yaml_go_to_their_target_though_they_are_ignored(tmp_path: Path) -> None:
+    names = ["a.bin", "a.old.bin", "conf/c.txt", "deep/b.bin", "deep/x.bin", "notes.txt"]
+    files = {f"weights/{name}": name for name in names} | {".dockerignore": "weights\n"}
+    plan = planned(write_project(tmp_path, SETTINGS.format(uri="file://./weights"), files))
+    (copy,) = copies(plan, "weights-first")
+    assert (copy.src, copy.dest) == ("/weights", "/weights/first")
+    assert included(copy) == ("weights/a.bin", "weights/conf/c.txt", "weights/deep/b.bin")
+    assert isinstance(copy.source, LocalInput)
+    assert copy.source.exclude == ()
+    assert left_out(plan)[-3:] == included(copy)
+
+
+def test_sources_of_one_entry_are_one_layer(tmp_path: Path) -> None:
+    settings = (
+        "model: example.com/me/it\nweights:\n  - name: w\n    target: /w\n    source:\n"
+        "      - {uri: one}\n      - {uri: two/x.bin}"
+    )
+    plan = planned(write_project(tmp_path, settings, {"one/a": "a", "two/x.bin": "x"}))
+    assert [(copy.src, copy.dest) for copy in copies(plan, "weights-w")] == [
+        ("/one", "/w"),
+        ("/two/x.bin", "/w/x.bin"),
+    ]
+
+
+def test_a_large_file_that_cog_yaml_names_is_in_one_layer_only(tmp_path: Path) -> None:
+    write_project(tmp_path, SETTINGS.format(uri="weights"))
+    large(tmp_path / "weights" / "a.bin")
+    assert weight_stages(planned(tmp_path)) == ["weights-first"]
+
+
+@pytest.mark.parametrize(
+    ("uri", "told"),
+    [
+        ("hf://org/model", "come from hf://org/model"),
+        ("https://example.com/x.bin", "come from https://example.com/x.bin"),
+        ("missing", "not in the project"),
+        ("../outside", "outside the project"),
+        (".", "the whole project"),
+        ("empty", "no file of empty is left"),
+        ("linked", "symbolic link"),
+    ],
+)
+def test_sources_that_cannot_be_had_are_told_with_their_line(
+    tmp_path: Path, uri: str, told: str
+) -> None:
+    write_project(tmp_path, SETTINGS.format(uri=uri))
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "linked").mkdir()
+    (tmp_path / "linked" / "a.bin").symlink_to("/etc/hosts")
+    with pytest.raises(UserError) as raised:
+        planned(tmp_path)
+    assert told in str(raised.value)
+    (fault,) = raised.value.faults
+    assert fault.origin is not None
+    assert (fault.origin.where, bool(fault.hint)) == ("cog.yaml:8", True)
+
+
+def test_copies_forget_times_owners_and_umask(tmp_path: Path) -> None:
+    write_project(tmp_path, SETTINGS.format(uri="weights"), {"weights/a.bin": "a"})
+    plan = planned(tmp_path)
+    ops = {
+        digest: pb.Op.FromString(raw)
+        for digest, raw in enumerate(pb.Definition.FromString(compile_plan(plan).definition).ops)
+    }
+    actions = [
+        action.copy
+        for op in ops.values()
+        if op.WhichOneof("op") == "file"
+        for action in op.file.actions
+        if action.WhichOneof("action") == "copy"
+    ]
+    placed = [copy for copy in actions if copy.dest in ("/src", "/weights/first")]
+    assert len(placed) == 2
+    for copy in placed:
+        assert copy.timestamp == 315532800 * 10**9
+        assert (copy.mode, copy.modeStr) == (-1, "u=rwX,go=rX")
+        assert (copy.owner.user.byID, copy.owner.group.byID) == (0, 0)
+        assert not copy.include_patterns
+        assert not copy.exclude_patterns
+
+
+@pytest.mark.parametrize("path", ["a*b", "[x]", "a?", "a\\b", "plain/sub"])
+def test_a_literal_pattern_matches_its_path_alone(path: str) -> None:
+    patterns = PatternSet([literal(path)])
+    assert patterns.covers(path)
+    assert patterns.covers(f"{path}/below")
+    assert not patterns.covers("axb")
+
+
+def test_the_tree_lists_files_and_links_and_follows_none(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "file").write_text("abc")
+    (tmp_path / "link").symlink_to("sub")
+    os.mkfifo(tmp_path / "pipe")
+    assert list_files(tmp_path) == (TreeFile("link", 0, is_link=True), TreeFile("sub/file", 3))
+    assert list_files(tmp_path, ["sub"]) == (TreeFile("link", 0, is_link=True),)
+    with pytest.raises(UserError, match="pattern"):
+        list_files(tmp_path, ["[a"])
