@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Iterator
 
@@ -52,8 +53,11 @@ def cli() -> None:
 def main() -> None:
     """Run the command line and exit: 0 done, 1 user, 2 usage, 3 builder, 70 cogpack, 75 try again.
 
-    130 says that the user interrupted. A traceback is shown only when COGPACK_DEBUG is set.
+    130 says that the user interrupted, 143 that a signal ended us. A traceback is shown only when
+    COGPACK_DEBUG is set.
     """
+    # Ending as by Ctrl-C lets a build cancel itself and remove what it wrote in part.
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         cli.main(standalone_mode=False)
     except click.exceptions.Exit as exit_:
@@ -61,9 +65,11 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("cogpack: interrupted", err=True)
-        sys.exit(130)
+    except (click.Abort, KeyboardInterrupt) as ended:
+        # click wraps the interrupt that it catches.
+        terminated = isinstance(ended.__cause__ or ended, _TerminatedError)
+        click.echo("cogpack: terminated" if terminated else "cogpack: interrupted", err=True)
+        sys.exit(143 if terminated else 130)
     except BrokenPipeError:
         # The reader of our output left (`cogpack plan | head`): nobody is there to be told.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -78,6 +84,14 @@ def main() -> None:
             raise
         _tell(CogpackError(f"{type(error).__name__}: {error}"))
         sys.exit(CogpackError.exit_code)
+
+
+class _TerminatedError(KeyboardInterrupt):
+    """SIGTERM came; whoever cleans up after Ctrl-C cleans up after it too."""
+
+
+def _terminated(*_: object) -> None:
+    raise _TerminatedError
 
 
 def _tell(failure: Failure) -> None:

@@ -1,4 +1,4 @@
-"""From a universe and requirements to clauses: the order encoding, grown as it is needed.
+"""From a universe to clauses: the order encoding, grown as it is needed.
 
 The candidates of a package are sorted; variable `at_least(package, i)` means "a candidate at
 position i or above is chosen", so a range costs two literals however long it is, and at most one
@@ -33,7 +33,6 @@ class Encoding:
     def __init__(
         self,
         universe: Universe,
-        requirements: Sequence[Requirement],
         emit: Callable[[Clause], object],
         phases: Callable[[Clause], object],
         *,
@@ -42,7 +41,6 @@ class Encoding:
         self.universe = universe
         self.packages: dict[str, Package] = {}
         self.facts: dict[Fact, int] = {}
-        self.selectors: list[int] = []
         self._emit = emit
         self._phases = phases
         self._with_facts = with_facts
@@ -54,8 +52,6 @@ class Encoding:
         self._ensured: dict[str, set[int]] = {}
         self._batch: dict[str, int] = {}
         self._count = 0
-        for requirement in requirements:
-            self._add_requirement(requirement)
 
     def new(self) -> int:
         """A fresh variable."""
@@ -89,6 +85,17 @@ class Encoding:
         """The positions that a requirement's specifier admits."""
         return self._selector.specifier(package, specifier)
 
+    def selector(self, requirement: Requirement) -> int:
+        """A fresh literal that, when true, demands what the requirement does."""
+        package = self.package(requirement.package)
+        selector = self.new()
+        intervals = self.positions(package, requirement.specifier)
+        if intervals:
+            self._emit([-selector, self.within(package, intervals, absent_ok=False)])
+        else:
+            self._emit([-selector])
+        return selector
+
     def within(self, package: Package, intervals: tuple[Interval, ...], *, absent_ok: bool) -> int:
         """A literal that, when true, forces the choice into the intervals (or none, if allowed)."""
         key = (package.name, intervals, absent_ok)
@@ -121,18 +128,9 @@ class Encoding:
             self._emit([-(variable + 1), variable])
         if package.name in self._presence:
             self._emit([-first, self._presence[package.name]])
-        # Absent and else the newest: what most policies ask for, so that first guesses are good.
-        self._phases([-first, *range(first + 1, first + count)])
-
-    def _add_requirement(self, requirement: Requirement) -> None:
-        package = self.package(requirement.package)
-        selector = self.new()
-        self.selectors.append(selector)
-        intervals = self.positions(package, requirement.specifier)
-        if intervals:
-            self._emit([-selector, self.within(package, intervals, absent_ok=False)])
-        else:
-            self._emit([-selector])
+        guess = _guess(package)
+        above = range(first + guess + 1, first + count)
+        self._phases([-first, *range(first + 1, first + guess + 1), *(-each for each in above)])
 
     def _add_relations(self, package: Package, positions: Sequence[int]) -> bool:
         """Candidates side by side that are bound alike, by the same fact, share their clauses."""
@@ -225,3 +223,9 @@ class Encoding:
         if fact not in self.facts:
             self.facts[fact] = self.new()
         return self.facts[fact]
+
+
+def _guess(package: Package) -> int:
+    """Where a solver had better start: at the newest of the smallest, as most policies have it."""
+    candidates = package.candidates
+    return min(range(len(candidates)), key=lambda i: (candidates[i].size, -i))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from itertools import combinations, islice, product
 
@@ -25,15 +25,19 @@ MAX_COMBINATIONS = 256
 Group = tuple[Clash, ...]
 
 
-def explained(problem: Problem) -> tuple[Clash, ...]:
-    """Every clash of a problem without solution, with its fixes."""
+def explained(problem: Problem, engine: Engine) -> tuple[Clash, ...]:
+    """Every clash of a problem without solution, with its fixes.
+
+    engine: one over the problem's universe and requirements, without `explain`.
+    """
     found = clashes(problem.universe, problem.requirements)
+    search = _Search(problem, engine)
     groups = _connected(found)
-    fixed = _fixes(problem, groups)
+    fixed = _fixes(search, groups)
     if not all(fixed):
         # Ways out that bar one another: look for edits of all of it together.
         groups = (found,)
-        fixed = _fixes(problem, groups)
+        fixed = _fixes(search, groups)
     by_clash = {clash: fixes for group, fixes in zip(groups, fixed, strict=True) for clash in group}
     return tuple(replace(clash, fixes=by_clash[clash]) for clash in found)
 
@@ -51,9 +55,9 @@ def _connected(found: Sequence[Clash]) -> tuple[Group, ...]:
     return tuple(sorted(tuple(sorted(group)) for group in groups))
 
 
-def _fixes(problem: Problem, groups: Sequence[Group]) -> list[tuple[Fix, ...]]:
+def _fixes(search: _Search, groups: Sequence[Group]) -> list[tuple[Fix, ...]]:
     """For each group the fixes that work together with the first fix of every other group."""
-    proposals = [_proposals(problem, group, groups) for group in groups]
+    proposals = [_proposals(search, group, groups) for group in groups]
     # The least invasive fixes that work together; the first ones do, more often than not.
     picks = sorted(
         islice(product(*(enumerate(found) for found in proposals)), MAX_COMBINATIONS),
@@ -63,7 +67,7 @@ def _fixes(problem: Problem, groups: Sequence[Group]) -> list[tuple[Fix, ...]]:
         (
             tuple(fix for _, fix in chosen)
             for chosen in picks
-            if _works(problem, [change for _, fix in chosen for change in fix.changes])
+            if search.works([change for _, fix in chosen for change in fix.changes])
         ),
         None,
     )
@@ -73,20 +77,13 @@ def _fixes(problem: Problem, groups: Sequence[Group]) -> list[tuple[Fix, ...]]:
     for number, found in enumerate(proposals):
         others = [change for i, fix in enumerate(first) if i != number for change in fix.changes]
         works = (
-            fix
-            for fix in found
-            if fix != first[number] and _works(problem, [*fix.changes, *others])
+            fix for fix in found if fix != first[number] and search.works([*fix.changes, *others])
         )
         checked.append((first[number], *works)[:MAX_FIXES])
     return checked
 
 
-def _works(problem: Problem, changes: Iterable[Change]) -> bool:
-    after = applied(problem.requirements, changes)
-    return solvable(prepare(after, problem.given, problem.source))
-
-
-def _proposals(problem: Problem, group: Group, groups: Sequence[Group]) -> tuple[Fix, ...]:
+def _proposals(search: _Search, group: Group, groups: Sequence[Group]) -> tuple[Fix, ...]:
     """Edits that end the clashes of one group as if the other groups were not there."""
     elsewhere = {
         requirement
@@ -95,31 +92,45 @@ def _proposals(problem: Problem, group: Group, groups: Sequence[Group]) -> tuple
         for clash in other
         for requirement in clash.requirements
     }
-    context = [one for one in problem.requirements if one not in elsewhere]
     pool = units({requirement for clash in group for requirement in clash.requirements})
-    with Engine(problem.universe, context) as engine:
-        search = _Search(engine)
-        for count in range(1, min(MAX_CHANGES, len(pool)) + 1):
-            found = [
-                pair
-                for chosen in combinations(pool, count)
-                for pair in (search.single(chosen[0]) if count == 1 else search.joint(chosen))
-            ]
-            if found:
-                return tuple(fix for _, fix in sorted(found))
+    for count in range(1, min(MAX_CHANGES, len(pool)) + 1):
+        found = [
+            pair
+            for chosen in combinations(pool, count)
+            for pair in (
+                search.single(chosen[0], elsewhere)
+                if count == 1
+                else search.joint(chosen, elsewhere)
+            )
+        ]
+        if found:
+            return tuple(fix for _, fix in sorted(found))
     return ()
 
 
 class _Search:
-    """Looks for edits with one engine; each result is a pair of its cost and the fix."""
+    """Looks for edits with one engine; each proposal is a pair of its cost and the fix."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, problem: Problem, engine: Engine) -> None:
+        self.problem = problem
         self.engine = engine
-        self.literal = dict(zip(engine.requirements, engine.selectors, strict=True))
 
-    def single(self, unit: Unit) -> list[tuple[tuple[int, int], Fix]]:
-        """The nearest move up, the nearest move down, and taking the line away."""
-        rest = self._without((unit,))
+    def works(self, changes: Iterable[Change]) -> bool:
+        """Whether the project has a solution after the edits."""
+        after = applied(self.problem.requirements, changes)
+        if self.problem.universe is not self.problem.given:
+            # What was filled in for a line must not outlive the line.
+            return solvable(prepare(after, self.problem.given, self.problem.source))
+        return self.engine.solve([self.engine.selector(one) for one in after])
+
+    def single(
+        self, unit: Unit, elsewhere: Collection[Requirement]
+    ) -> list[tuple[tuple[int, int], Fix]]:
+        """The nearest move up, the nearest move down, and taking the line away.
+
+        elsewhere: requirements that are left out of account.
+        """
+        rest = self._without((unit,), elsewhere)
         if not self.engine.solve(rest):
             return []
         found = []
@@ -130,9 +141,11 @@ class _Search:
         found.append(((1, 0), Fix((drop(unit.first),))))
         return found
 
-    def joint(self, chosen: Sequence[Unit]) -> list[tuple[tuple[int, int], Fix]]:
+    def joint(
+        self, chosen: Sequence[Unit], elsewhere: Collection[Requirement]
+    ) -> list[tuple[tuple[int, int], Fix]]:
         """Edits of all chosen units together: the nearest moves, where there is one."""
-        rest = self._without(chosen)
+        rest = self._without(chosen, elsewhere)
         if not self.engine.solve(rest):
             return []
         changes, dropped, distance = [], 0, 0
@@ -147,9 +160,13 @@ class _Search:
             rest = [*rest, change[2]]
         return [((dropped, distance), Fix(tuple(sorted(changes))))]
 
-    def _without(self, chosen: Sequence[Unit]) -> list[int]:
+    def _without(self, chosen: Sequence[Unit], elsewhere: Collection[Requirement]) -> list[int]:
         away = {requirement for unit in chosen for requirement in unit.requirements}
-        return [literal for one, literal in self.literal.items() if one not in away]
+        return [
+            literal
+            for one, literal in zip(self.engine.requirements, self.engine.selectors, strict=True)
+            if one not in away and one not in elsewhere
+        ]
 
     def _nearest(
         self, unit: Unit, rest: Sequence[int], directions: tuple[bool, ...]

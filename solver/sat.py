@@ -46,6 +46,7 @@ class Engine:
 
     The requirements are assumptions, so any subset of them can be asked for. With `explain` the
     facts are assumptions as well.
+    selectors: the literals of the requirements, in their order.
     python-sat's C extension is used as it is: `pysat.solvers`, its Python face, takes longer to
     import than all of this takes to solve.
     """
@@ -55,9 +56,9 @@ class Engine:
     ) -> None:
         self._handle = pysolvers.minisat22_new()
         self.requirements = tuple(requirements)
-        self.encoding = Encoding(
-            universe, self.requirements, self._emit, self._phases, with_facts=explain
-        )
+        self.encoding = Encoding(universe, self._emit, self._phases, with_facts=explain)
+        self._selectors: dict[Requirement, int] = {}
+        self.selectors = tuple(self.selector(one) for one in self.requirements)
         self._found: dict[str, int] = {}
 
     def __enter__(self) -> Self:
@@ -86,10 +87,12 @@ class Engine:
     def _phases(self, literals: list[int]) -> None:
         pysolvers.minisat22_setphases(self._handle, literals)
 
-    @property
-    def selectors(self) -> tuple[int, ...]:
-        """The literal of each requirement, in the order of `requirements`."""
-        return tuple(self.encoding.selectors)
+    def selector(self, requirement: Requirement) -> int:
+        """The literal of a requirement, one of the engine's or another; it holds when assumed."""
+        literal = self._selectors.get(requirement)
+        if literal is None:
+            literal = self._selectors[requirement] = self.encoding.selector(requirement)
+        return literal
 
     @property
     def facts(self) -> Mapping[Fact, int]:

@@ -35,12 +35,12 @@ def resolve(
     problem = prepare(requirements, universe, source)
     with Engine(problem.universe, problem.requirements) as engine:
         optimum = engine.optimum(policy or POLICIES["newest"])
-    if optimum is not None:
-        return _resolution(problem.requirements, optimum.chosen)
-    # Explanations are needed only now: the way to a resolution stays free of their import.
-    from .fixes import explained
+        if optimum is not None:
+            return _resolution(problem.requirements, optimum.chosen)
+        # Explanations are needed only now: the way to a resolution stays free of their import.
+        from .fixes import explained
 
-    return Conflict(explained(problem))
+        return Conflict(explained(problem, engine))
 
 
 def all_versions(

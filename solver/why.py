@@ -81,7 +81,8 @@ def why(
         if optimum is None:
             from .fixes import explained
 
-            return Conflict(explained(problem))
+            with Engine(problem.universe, problem.requirements) as plain:
+                return Conflict(explained(problem, plain))
         chosen = optimum.chosen.get(package)
         if chosen is None:
             return Why(package, None, (), ())

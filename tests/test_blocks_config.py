@@ -7,10 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from cogpack.blocks.labels import Labels
 from cogpack.errors import UserError
 from cogpack.plan import model
+from cogpack.plan.composer import Composer
 from cogpack.plan.model import Env, Exec, SecretMount, StageInput
 from cogpack.project.revision import read_revision
+from cogpack.stacks.compose import load
+from cogpack.stacks.solve import solved
 from support.projects import planned, stage_of, write_project
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -142,17 +146,12 @@ def test_the_config_label_is_in_cogs_words(tmp_path: Path) -> None:
         tmp_path,
         "  run:\n    - echo one\n    - command: echo two\n      mounts:\n"
         "        - {type: secret, id: s, target: /run/s}\n"
-        "  python_packages: ['six @ https://user:hunter2@example.com/six.whl']\n"
+        "  python_packages: ['six @ https://user:hunter2@example.com/six-1.17.0-py3-none-any.whl']\n"
         "environment: [A=b]\nmodel: example.com/me/it\n"
         "weights:\n  - {name: w, target: /w, source: {uri: w}}",
         {"w/x": "x"},
     )
-    # The credential is refused where it would be used; the label must not need that.
-    from cogpack.blocks.labels import Labels
-    from cogpack.plan.composer import Composer
-    from cogpack.stacks.compose import load
-    from cogpack.stacks.solve import solved
-
+    # The plan of the whole refuses the credential; the label must not depend on that.
     composition = load(folder)
     composer = Composer("linux/amd64", "docker.io/b", "docker.io/b")
     Labels().plan(composition.project, solved(composition), composer)

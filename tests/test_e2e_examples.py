@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -182,3 +183,30 @@ def test_a_full_disk_leaves_no_half_archive(cogpack: Cogpack, tmp_path: Path) ->
     assert str(target.parent) in failed.stderr
     assert "Traceback" not in failed.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_cancels_the_build_and_leaves_nothing(
+    builder: Builder, example: Callable[[str], Path], sent: signal.Signals, code: int
+) -> None:
+    folder = example("hello")
+    (folder / "cog.yaml").write_text(
+        'build:\n  python_version: "3.11"\n  run:\n    - echo running && sleep 300\n'
+        'run: "predict.py:Predictor"\n'
+    )
+    target = folder.parent / "out.tar"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cogpack", "build", folder, "-o", f"type=oci,dest={target}"],
+        env={**os.environ, **builder.environment()},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    with process:
+        seen = next((line for line in process.stderr if line.rstrip().endswith(" running")), "")
+        process.send_signal(sent)
+        rest = process.stderr.read()
+    assert seen, rest
+    assert process.returncode == code, rest
+    assert "Traceback" not in rest
+    assert [path.name for path in folder.parent.iterdir()] == ["hello"]

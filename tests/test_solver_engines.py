@@ -109,7 +109,8 @@ def check_fixes(problem: Problem) -> None:
     """Every fix solves; a single line that mends everything is always among them."""
     if solvable(problem):
         return
-    found = explained(problem)
+    with Engine(problem.universe, problem.requirements) as engine:
+        found = explained(problem, engine)
     groups = {clash.fixes for clash in found}
     for fixes in groups:
         others = [one[0].changes for one in groups if one != fixes and one]

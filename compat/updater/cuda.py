@@ -7,9 +7,9 @@ compatibility); the first toolkit of a new major waits for a row by hand.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from ..cells import Cells, Sheet
 from .finding import Finding, Found
@@ -28,7 +28,7 @@ def cuda(sheet: Sheet, world: World, _: Mapping[str, Sheet]) -> Finding:
     """New toolkits, by the releases of their meta-package."""
     known = {Version(row["version"]) for row in sheet.rows}
     try:
-        past = history(world, PACKAGE, (), oldest=max(known))
+        past = history(world, PACKAGE, (), oldest=min(known))
     except UnreachedError as error:
         return Finding(failures=(f"{error}; cuda is left as it is",))
     found, notes = [], []
@@ -61,26 +61,11 @@ def _newest_of_major(rows: Iterable[Cells], version: Version) -> Cells | None:
 
 def cudnn(_: Sheet, __: World, sheets: Mapping[str, Sheet]) -> Finding:
     """The cuDNN releases that builds of torch and tensorflow name, whole."""
-    return Finding(
-        tuple(
-            Found({"version": version}, {"": f"{framework} builds"})
-            for framework, version in _named(sheets)
-        )
-    )
-
-
-def _named(sheets: Mapping[str, Sheet]) -> Iterator[tuple[str, str]]:
-    seen = set()
+    named: dict[str, str] = {}
     for row in sheets["torch"].rows:
-        text = row["cudnn"]
-        if text and text not in seen and _is_version(text):
-            seen.add(text)
-            yield "torch", text
-
-
-def _is_version(text: str) -> bool:
-    try:
-        Version(text)
-    except InvalidVersion:
-        return False
-    return True
+        named.setdefault(row["cudnn"], "torch builds")
+    for row in sheets["tensorflow"].rows:
+        if row["cudnn_packages"].startswith("=="):
+            named.setdefault(row["cudnn_packages"].removeprefix("=="), "tensorflow[and-cuda]")
+    named.pop("", None)
+    return Finding(tuple(Found({"version": text}, {"": source}) for text, source in named.items()))

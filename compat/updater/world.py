@@ -46,7 +46,8 @@ class World:
 
     default: the default package index; None when the user has switched it off.
     mirrors: source -> where to read it instead; see `SOURCES`.
-    documents: fetches plain documents; None of its answers is believed longer than this run.
+    documents: fetches what is no page of an index. cache: keeps its answers, which are asked for
+        again conditionally each time.
     recheck: read the metadata of releases again that the tables know already.
     since: the oldest version that matters; None: as old as the tables are.
     """
@@ -126,6 +127,11 @@ class World:
             )
         except Failure as error:
             raise UnreachedError(str(error.faults[0])) from error
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The registry behind docker.io."""
+        return Registry(self.address("docker.io"), self.documents, self.cache)
 
     @cached_property
     def _answering(self) -> set[str]:

@@ -6,7 +6,7 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -65,9 +65,15 @@ class Served:
 
 
 @contextmanager
-def serving(docker: Callable[..., str], image: str, *options: str) -> Iterator[Served]:
-    """Run an image until the block ends; the server is ready when the block begins."""
-    container = docker("run", "--detach", "--publish", "127.0.0.1::5000", *options, image).strip()
+def serving(
+    docker: Callable[..., str], image: str, *options: str, command: Sequence[str] = ()
+) -> Iterator[Served]:
+    """Run an image until the block ends; the server is ready when the block begins.
+
+    options: of `docker run`. command: instead of the image's own.
+    """
+    run = ("run", "--detach", "--publish", "127.0.0.1::5000")
+    container = docker(*run, *options, image, *command).strip()
     try:
         port = docker("port", container, "5000/tcp").strip().splitlines()[0].rpartition(":")[2]
         served = Served(container, f"http://127.0.0.1:{port}", docker)
