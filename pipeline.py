@@ -24,12 +24,12 @@ from .llb.client import (
 )
 from .llb.compile import CompiledPlan, compile_plan
 from .llb.images import ResolvedImage
-from .llb.references import qualified
+from .references import qualified
 from .origin import Origin
 from .plan.model import Exec, Plan, Stage
 from .plan.walk import image_refs, secret_mounts, stages
 from .project import Project
-from .project.values import ImageName
+from .project.values import image_name_fault
 
 __all__ = ["Built", "Request", "build_plan", "daemon_facts", "image_exports"]
 
@@ -73,6 +73,8 @@ def build_plan(
     options = SolveOptions(
         exports=request.exports,
         folders=dict.fromkeys(compiled.locals, request.context),
+        # The umask of a machine must not change layers, nor keep the image's user from reading.
+        plain_modes=True,
         secrets={
             name: request.secrets[name] for name in compiled.secrets if name in request.secrets
         },
@@ -112,7 +114,7 @@ def image_exports(
     them the image goes to the daemon's store only when it is to be pushed.
     Raises UserError with every name and every output that cannot be read.
     """
-    faults = [fault for tag in tags if (fault := _name_fault(tag))]
+    faults = [fault for tag in tags if (fault := image_name_fault(tag, "--tag"))]
     exports = []
     for output in outputs:
         try:
@@ -135,17 +137,6 @@ def image_exports(
     )
 
 
-def _name_fault(tag: str) -> Fault | None:
-    from pydantic import TypeAdapter, ValidationError
-
-    try:
-        TypeAdapter(ImageName).validate_python(tag)
-    except ValidationError as error:
-        details = error.errors()[0]
-        return Fault(f"--tag {tag!r} {details['msg']}", hint=details.get("ctx", {}).get("hint", ""))
-    return None
-
-
 def _check_secrets(plan: Plan, given: Mapping[str, bytes]) -> None:
     """Before anything is built: a missing secret would only show minutes later."""
     faults = {}
@@ -163,7 +154,7 @@ def _check_secrets(plan: Plan, given: Mapping[str, bytes]) -> None:
 def _missing_image(error: ImageNotFound, plan: Plan) -> Failure:
     """A base that the user wrote is the user's to mend, one from our tables is not."""
     asked = plan.packages.get("base-image")
-    if asked is None or not asked.because:
+    if asked is None or not asked.because or error.ref != plan.base.runtime:
         return error
     reason = asked.because[0]
     return UserError(

@@ -24,6 +24,12 @@ _NOISE = (
     "/var/cache/debconf",
 )
 
+# Nothing is known of the user's own base, and other systems than Debian's have other tools.
+_NEEDS_APT = (
+    "{ command -v apt-get >/dev/null || { echo 'the base image has no apt-get: system packages can "
+    "be installed on Debian and Ubuntu only' >&2; exit 1; }; }"
+)
+
 
 class Apt(Block):
     """Installs `system_packages` of cog.yaml and what other parts of the image need.
@@ -49,6 +55,7 @@ class Apt(Block):
             return
         install = Exec(
             command=script(
+                *([] if resolution.base_images.build.is_known else [_NEEDS_APT]),
                 "apt-get update",
                 "DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "
                 + quoted(packages),

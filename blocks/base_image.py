@@ -1,20 +1,26 @@
-"""The images that the project is built and runs on, as the solver chose them."""
+"""The images that the project is built and runs on: the user's own, or the solver's choice."""
 
 from __future__ import annotations
 
 from typing import ClassVar
 
-from ..plan.composer import Composer
-from ..plan.model import ExportConfig
+from ..plan.composer import Composer, reasons
+from ..plan.model import ExportConfig, ResolvedPackage
 from ..project import Project
+from ..references import split_digest
+from ..solver.requirement import Requirement
 from ..solver.resolution import Resolution
+from ..solver.universe import BUILD_IMAGE, RUNTIME_IMAGE
 from .base import Block
 
 __all__ = ["BaseImage"]
 
 
 class BaseImage(Block):
-    """Names the base in the image's labels; the phases stand on it without further ado."""
+    """Pins the user's own base, if there is one, and names the base in the image's labels.
+
+    The phases stand on it without further ado. A base of the user's own is both built and run on.
+    """
 
     name: ClassVar[str] = "base-image"
 
@@ -23,9 +29,24 @@ class BaseImage(Block):
         del project
         return True
 
+    def requirements(self, project: Project) -> tuple[Requirement, ...]:
+        own = project.base_image
+        if own is None:
+            return ()
+        label, _ = split_digest(own.reference)
+        return tuple(
+            Requirement(name, f"=={label}", own.origin) for name in (BUILD_IMAGE, RUNTIME_IMAGE)
+        )
+
     def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
         runtime = resolution.base_images.runtime
         labels = {"org.opencontainers.image.base.name": runtime.ref}
         if runtime.digest:
             labels["org.opencontainers.image.base.digest"] = runtime.digest
         composer.configure(ExportConfig(labels=labels))
+        if own := project.base_image:
+            # Whoever finds the image missing tells the user's line by this.
+            composer.package(
+                self.name,
+                ResolvedPackage(version=composer.runtime_base, because=reasons([own.origin])),
+            )

@@ -10,25 +10,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..plan.composer import Composer
-from ..plan.model import BindMount, Exec, Mount, SecretMount, StageInput, Workdir
+from ..plan.model import BindMount, Exec, Mount, SecretMount, Workdir
 from ..project.project import Command
-from .layout import FIXED_TIME, PYTHON, SOURCE, UV_STAGE, pip_cache, script
+from .layout import FIXED_TIME, PIP, PIP_ENV, PIP_FOLDER, SOURCE, UV_STAGE, pip_mounts, script
 
 __all__ = ["add_commands", "add_pip"]
 
-_PIP = StageInput(id="pip")
-_PIP_FOLDER = "/opt/pip"
 _LAUNCHER = "/opt/pip-launcher"
 
 # On every image's PATH, and behind the pip that images of Python have.
 _PROGRAMS = ("/usr/local/sbin/pip", "/usr/local/sbin/pip3")
-
-_PIP_ENV = {
-    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
-    "PIP_PYTHON": PYTHON,
-    "PIP_ROOT_USER_ACTION": "ignore",
-    "PYTHONPATH": _PIP_FOLDER,
-}
 
 
 def add_pip(composer: Composer) -> None:
@@ -37,14 +28,14 @@ def add_pip(composer: Composer) -> None:
     It stands on the stage that fetched uv, which has a pip whatever the base has.
     """
     copy = script(
-        f"mkdir {_PIP_FOLDER}",
+        f"mkdir {PIP_FOLDER}",
         "cp -r \"$(python3 -c 'import os, pip; print(os.path.dirname(pip.__file__))')\" "
-        f"{_PIP_FOLDER}/pip",
+        f"{PIP_FOLDER}/pip",
         f"printf '#!/bin/sh\\nexec python -m pip \"$@\"\\n' > {_LAUNCHER}",
         f"chmod 755 {_LAUNCHER}",
         f"touch -d @{FIXED_TIME} {_LAUNCHER}",
     )
-    composer.side_stage("runtime", _PIP.id, "copy pip", UV_STAGE, [Exec(command=copy)])
+    composer.side_stage("runtime", PIP.id, "copy pip", UV_STAGE, [Exec(command=copy)])
 
 
 def add_commands(composer: Composer, phase: str, kind: str, commands: Sequence[Command]) -> None:
@@ -59,7 +50,7 @@ def add_commands(composer: Composer, phase: str, kind: str, commands: Sequence[C
             f"{kind} {_first_line(step.command)}",
             [
                 Workdir(path=SOURCE),
-                Exec(command=step.command, mounts=tuple(_mounts(step)), env=_PIP_ENV),
+                Exec(command=step.command, mounts=tuple(_mounts(step)), env=PIP_ENV),
             ],
             because=(step.origin,),
         )
@@ -72,9 +63,8 @@ def _mounts(step: Command) -> list[Mount]:
         for secret in step.mounts
     ]
     return [
-        pip_cache(),
-        BindMount(source=_PIP, source_path=_PIP_FOLDER, target=_PIP_FOLDER),
-        *(BindMount(source=_PIP, source_path=_LAUNCHER, target=name) for name in _PROGRAMS),
+        *pip_mounts(),
+        *(BindMount(source=PIP, source_path=_LAUNCHER, target=name) for name in _PROGRAMS),
         *secrets,
     ]
 

@@ -50,22 +50,25 @@ class Cuda(Block):
 
     def _requirements(self, project: Project, config: CogConfig) -> Iterator[Requirement]:
         build = config.build
+        # What the user's own base brings is the user's business, unless cog.yaml asks for CUDA.
+        own = project.base_image is not None and not config.cogpack.system_cuda
+        in_image = not own and config.cogpack.system_cuda is not False
         yield self._accelerator(project, config)
         if build.cuda:
             origin = config.origin("build.cuda")
             yield Requirement("cuda", _series(build.cuda), origin)
-        if build.cuda and config.cogpack.system_cuda is not False:
+        if build.cuda and in_image:
             yield Requirement("system-cuda", _series(build.cuda), config.origin("build.cuda"))
         elif config.cogpack.system_cuda:
             yield Requirement("system-cuda", "", config.origin("cogpack.system_cuda"))
         if build.cudnn:
             origin = config.origin("build.cudnn")
             yield Requirement("cudnn", _series(build.cudnn), origin)
-        if build.cudnn and build.cuda and config.cogpack.system_cuda is not False:
+        if build.cudnn and build.cuda and in_image:
             major = build.cudnn.split(".")[0]
             yield Requirement("system-cudnn", f"=={major}", config.origin("build.cudnn"))
         for step in (*project.pre_install, *project.run):
-            if _compiles(step.command):
+            if not own and _compiles(step.command):
                 yield Requirement("cuda-toolkit", "", step.origin)
 
     def _accelerator(self, project: Project, config: CogConfig) -> Requirement:

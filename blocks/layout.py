@@ -8,7 +8,11 @@ from collections.abc import Iterable
 from ..plan.model import BindMount, CacheMount, Mount, StageInput, TmpfsMount
 
 __all__ = [
+    "BARE_ENVIRONMENT",
     "FIXED_TIME",
+    "PIP",
+    "PIP_ENV",
+    "PIP_FOLDER",
     "PYTHON",
     "PYTHON_HOME",
     "SOURCE",
@@ -16,7 +20,9 @@ __all__ = [
     "UV_ENV",
     "UV_STAGE",
     "VENV",
+    "compile_modules",
     "pip_cache",
+    "pip_mounts",
     "quoted",
     "script",
     "settle_times",
@@ -29,6 +35,21 @@ PYTHON_HOME = "/opt/python"
 SOURCE = "/src"
 UV = "/run/cogpack/uv/bin/uv"
 UV_STAGE = StageInput(id="uv")
+
+# The base with an empty virtual environment, and nothing else on it: what is installed over it
+# need not be installed again when system packages change.
+BARE_ENVIRONMENT = StageInput(id="python")
+
+PIP = StageInput(id="pip")
+PIP_FOLDER = "/opt/pip"
+
+# The virtual environment has no pip of its own; a mounted copy installs into it all the same.
+PIP_ENV = {
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    "PIP_PYTHON": PYTHON,
+    "PIP_ROOT_USER_ACTION": "ignore",
+    "PYTHONPATH": PIP_FOLDER,
+}
 
 # The interpreter is the image's own; byte code is checked by the hash of its source, because all
 # times in a layer are alike, and because a patched source must not be shadowed.
@@ -60,9 +81,23 @@ def settle_times(*folders: str) -> str:
     return f"find {places} -newermt @{FIXED_TIME} -exec touch -h -d @{FIXED_TIME} {{}} +"
 
 
+def compile_modules() -> str:
+    """A command that compiles what pip installed, as uv does it: by hash, all times being alike.
+
+    A package may ship a module that this Python cannot compile; pip lets that pass, too.
+    """
+    mode = "--invalidation-mode checked-hash"
+    return f"{{ {PYTHON} -m compileall -q -j 0 {mode} {VENV}/lib || true; }}"
+
+
 def pip_cache() -> CacheMount:
     """pip's own cache, shared by every build on the builder."""
     return CacheMount(id="cogpack-pip", target="/root/.cache/pip")
+
+
+def pip_mounts() -> tuple[Mount, ...]:
+    """The copy of pip and its cache; it works with the variables of PIP_ENV."""
+    return (pip_cache(), BindMount(source=PIP, source_path=PIP_FOLDER, target=PIP_FOLDER))
 
 
 def uv_mounts() -> tuple[Mount, ...]:

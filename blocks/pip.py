@@ -11,17 +11,14 @@ from ..solver.requirement import Requirement
 from ..solver.resolution import Resolution
 from .base import Block
 from .demands import demands
-from .layout import PYTHON, SOURCE, VENV, pip_cache, script, settle_times
+from .layout import PIP_ENV, SOURCE, VENV, compile_modules, pip_mounts, script, settle_times
 from .requirement_files import CONSTRAINTS, REQUIREMENTS, requirement_mounts
 
 __all__ = ["Pip"]
 
-# Byte code is compiled after the install, as uv does it: by hash, since all times are alike.
-_COMPILE = f"{PYTHON} -m compileall -q -j 0 --invalidation-mode checked-hash {VENV}/lib"
-
 
 class Pip(Block):
-    """Installs the requirements with the base's pip into the virtual environment."""
+    """Installs the requirements with pip, all but those that are in the project itself."""
 
     name: ClassVar[str] = "pip"
 
@@ -41,28 +38,29 @@ class Pip(Block):
 
     def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
         read = project.requirements
-        entries = (*read.entries, *read.constraints)
-        mounted = requirement_mounts(project, (REQUIREMENTS, CONSTRAINTS), entries)
+        entries = [entry for entry in read.entries if not entry.is_local]
+        if not entries:
+            return
+        mounted = requirement_mounts(project, (REQUIREMENTS, CONSTRAINTS), read.constraints)
         install = Exec(
             command=script(
-                f"python3 -m pip --python {PYTHON} install --disable-pip-version-check "
-                f"--no-compile --root-user-action ignore --requirement {REQUIREMENTS} "
+                f"python -m pip install --no-compile --requirement {REQUIREMENTS} "
                 f"--constraint {CONSTRAINTS}",
-                # A package may ship a module that this Python cannot compile, as pip allows too.
-                f"{{ {_COMPILE} || true; }}",
+                compile_modules(),
                 settle_times(VENV),
             ),
             mounts=(
-                pip_cache(),
+                *pip_mounts(),
                 TmpfsMount(target="/tmp"),  # noqa: S108  # a path in the image
                 *mounted,
             ),
+            env=PIP_ENV,
         )
         stage = composer.stage(
             "app-deps",
             "packages",
             "install the project's packages",
             [Workdir(path=SOURCE), install],
-            because=[entry.origin for entry in read.entries],
+            because=[entry.origin for entry in entries],
         )
         composer.export("app", stage)

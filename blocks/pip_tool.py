@@ -1,4 +1,4 @@
-"""pip for the user's own commands: in a stage beside the chain, mounted where they run."""
+"""pip for the user's own commands, and for projects that it installs: in a stage beside the chain, mounted where they run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ class PipTool(Block):
 
     @classmethod
     def detect(cls, project: Project) -> bool:
-        return bool(project.pre_install or project.run)
+        pip = project.config is not None and project.config.cogpack.installer == "pip"
+        return bool(project.pre_install or project.run or (pip and project.requirements.entries))
 
     def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
         add_pip(composer)

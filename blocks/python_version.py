@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar
 
+from ..origin import Origin
 from ..plan.composer import Composer
-from ..plan.model import Env, Exec, ExportConfig
+from ..plan.model import Env, Exec, ExportConfig, Layer, PhaseInput
 from ..project import Project
 from ..solver.requirement import Requirement
 from ..solver.resolution import Resolution
 from .base import Block
-from .layout import PYTHON_HOME, SOURCE, UV, VENV, script, settle_times, uv_mounts
+from .layout import BARE_ENVIRONMENT, PYTHON_HOME, SOURCE, UV, VENV, script, settle_times, uv_mounts
 
 __all__ = ["PythonVersion"]
 
@@ -40,22 +42,46 @@ class PythonVersion(Block):
     def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
         version = resolution["python"].version
         if "python" in resolution.base_images.build.provides:
-            make = Exec(command=_script(f"python3 -m venv --without-pip {VENV}"))
+            make = Exec(command=_script(*_check(project), f"python3 -m venv --without-pip {VENV}"))
         else:
             make = _managed(version, project)
-        environment = composer.stage(
+        title = f"make the virtual environment for Python {version}"
+        # It stands beside the system packages: a change of them makes no other environment.
+        environment = composer.side_stage(
             "runtime",
-            "python",
-            f"make the virtual environment for Python {version}",
+            BARE_ENVIRONMENT.id,
+            title,
+            PhaseInput(name="base"),
             [
                 make,
                 Env(name="VIRTUAL_ENV", value=VENV),
                 Env(name="PATH", value=f"{VENV}/bin", prepend=True),
             ],
-            because=resolution["python"].because,
+            because=_because(project, resolution),
         )
+        composer.stage("runtime", "environment", title, [Layer(stage=environment.id)])
         composer.export("runtime", environment)
         composer.configure(ExportConfig(env={"VIRTUAL_ENV": VENV}, path=(f"{VENV}/bin",)))
+
+
+def _because(project: Project, resolution: Resolution) -> tuple[Origin, ...]:
+    base = project.base_image
+    stated = (base.origin,) if base and base.python else ()
+    return (*resolution["python"].because, *stated)
+
+
+def _check(project: Project) -> Iterator[str]:
+    """What the user says of the Python in the base is looked at before it is built on."""
+    base = project.base_image
+    if base is None or not base.python:
+        return
+    count = base.python.count(".") + 1
+    shown = f"'.'.join(map(str, sys.version_info[:{count}]))"
+    yield (
+        f'{{ test "$(python3 -c "import sys; print({shown})" 2>/dev/null)" = {base.python} || '
+        f"{{ echo 'the python3 of the base image is not Python {base.python},' "
+        f"'as cogpack.base_python has it:' \"$(python3 --version 2>&1)\" >&2; exit 1; }}; }}"
+    )
 
 
 def _managed(version: str, project: Project) -> Exec:

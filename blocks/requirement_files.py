@@ -28,17 +28,28 @@ from ..solver.resolution import Resolution
 from .base import Block
 from .layout import SOURCE
 
-__all__ = ["CONSTRAINTS", "INDEXES", "REQUIREMENTS", "RequirementFiles", "requirement_mounts"]
+__all__ = [
+    "CONSTRAINTS",
+    "INDEXES",
+    "LOCAL",
+    "REQUIREMENTS",
+    "RequirementFiles",
+    "requirement_mounts",
+]
 
 _FOLDER = "/run/cogpack"
 _STAGE = StageInput(id="requirements")
 REQUIREMENTS = f"{_FOLDER}/requirements.txt"
 CONSTRAINTS = f"{_FOLDER}/constraints.txt"
 INDEXES = f"{_FOLDER}/indexes.txt"
+LOCAL = f"{_FOLDER}/local.txt"
 
 
 class RequirementFiles(Block):
-    """Writes REQUIREMENTS, CONSTRAINTS and INDEXES in a stage that is mounted and in no layer.
+    """Writes the files in a stage that is mounted and in no layer.
+
+    REQUIREMENTS has what is not in the project itself, LOCAL has all and is there only when
+    something is, INDEXES has the options alone.
 
     The constraints are the user's, and the builds that the solver chose from an index of their
     own: `torch==2.7.1` must not become another variant because the default index has one too.
@@ -58,10 +69,12 @@ class RequirementFiles(Block):
             f"{choice.package}=={choice.version}\n" for choice in resolution if choice.index
         )
         files = {
-            REQUIREMENTS: indexes + _lines(read.entries),
+            REQUIREMENTS: indexes + _lines(entry for entry in read.entries if not entry.is_local),
             CONSTRAINTS: _lines(read.constraints) + chosen,
             INDEXES: indexes,
         }
+        if any(entry.is_local for entry in read.entries):
+            files[LOCAL] = indexes + _lines(read.entries)
         composer.side_stage(
             "system-deps",
             _STAGE.id,
@@ -79,7 +92,7 @@ def requirement_mounts(
 ) -> tuple[Mount, ...]:
     """What an installer needs mounted: files, local packages, and secrets of the URLs.
 
-    files: of REQUIREMENTS, CONSTRAINTS and INDEXES those that it reads; a change of another one
+    files: of REQUIREMENTS, LOCAL, CONSTRAINTS and INDEXES those that it reads; a change of another one
     then does not repeat it. entries: the requirements that it installs.
     Local wheels, archives and folders are mounted where the source will be: an editable install
     then points to where its code is at run time.
@@ -101,7 +114,7 @@ def requirement_mounts(
     return tuple(mounts)
 
 
-def _lines(entries: tuple[Entry, ...]) -> str:
+def _lines(entries: Iterable[Entry]) -> str:
     return "".join(f"{entry.render()}\n" for entry in entries)
 
 

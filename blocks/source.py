@@ -18,8 +18,9 @@ __all__ = ["Source"]
 class Source(Block):
     """Copies the project, less what .dockerignore, cogpack itself and the weights leave out.
 
-    Times, owners and the umask of the machine do not come along, and the layer stands on nothing:
-    the same files give the same layer everywhere, and every user of the image can read them.
+    Times and owners of the machine do not come along, nor does its umask (see `pipeline`), and the
+    layer stands on nothing: the same files give the same layer everywhere, and every user of the
+    image can read them.
 
     weights: the files that have layers of their own.
     """
@@ -46,7 +47,6 @@ class Source(Block):
                     source=LocalInput(exclude=(*project.ignore.all, *elsewhere)),
                     dest=SOURCE,
                     owner="0:0",
-                    modes="plain",
                     time=FIXED_TIME,
                 )
             ],

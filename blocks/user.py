@@ -22,7 +22,10 @@ _ACCOUNTS = ("passwd", "shadow", "group", "gshadow", "subuid", "subgid")
 
 
 class User(Block):
-    """Runs the server without root's rights: as a number, or as a name that is made if need be."""
+    """Runs the server without root's rights: as a number, or as a name that is made if need be.
+
+    Commands of the build run as root either way, and can give files to the user.
+    """
 
     name: ClassVar[str] = "user"
 
@@ -43,8 +46,12 @@ class User(Block):
             title, env = f"make a home for user {name}", {"HOME": _HOME}
         else:
             ops, title, env = [Exec(command=_add(name, group))], f"add user {name}", {}
-        # Only the image needs the user, so this is done on the image's own base.
-        composer.stage("runtime", "user", title, ops, of="export", because=because)
+        built = composer.stage("system-deps", "user", title, ops, because=because)
+        if composer.one_base:
+            composer.export("runtime", built)
+        else:
+            # The list of accounts is the base's own with one more, so it fits no other base.
+            composer.stage("runtime", "export:user", title, ops, of="export", because=because)
         composer.configure(ExportConfig(user=user, env=env))
 
 

@@ -18,7 +18,7 @@ __all__ = ["Uv"]
 
 
 class Uv(Block):
-    """Installs the requirements into the virtual environment."""
+    """Installs the requirements with uv, all but those that are in the project itself."""
 
     name: ClassVar[str] = "uv"
 
@@ -34,8 +34,10 @@ class Uv(Block):
 
     def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
         read = project.requirements
-        entries = (*read.entries, *read.constraints)
-        mounted = requirement_mounts(project, (REQUIREMENTS, CONSTRAINTS), entries)
+        entries = [entry for entry in read.entries if not entry.is_local]
+        if not entries:
+            return
+        mounted = requirement_mounts(project, (REQUIREMENTS, CONSTRAINTS), read.constraints)
         install = Exec(
             command=script(
                 f"{UV} pip install --python {PYTHON} --requirement {REQUIREMENTS} "
@@ -53,6 +55,6 @@ class Uv(Block):
             "packages",
             "install the project's packages",
             [Workdir(path=SOURCE), install],
-            because=[entry.origin for entry in read.entries],
+            because=[entry.origin for entry in entries],
         )
         composer.export("app", stage)

@@ -49,11 +49,12 @@ class UvTool(Block):
 
 
 def _image_with_pip(resolution: Resolution) -> Input:
-    """The base, when it has a Python; else the smallest image of the tables that has one.
+    """The base, when it is known to have a Python; else the smallest image of the tables with one.
 
-    uv is one static program: it runs on the base wherever it was fetched.
+    The user's own base may have a Python without pip. uv is one static program: it runs on the base wherever it was fetched.
     """
-    if "python" in resolution.base_images.build.provides:
+    base = resolution.base_images.build
+    if base.is_known and "python" in base.provides:
         return PhaseInput(name="base")
     minor = resolution["python"].version.rpartition(".")[0]
     rows = [row for row in Tables.load().base_images if row.python]

@@ -43,7 +43,6 @@ class Weights(Block):
                     src="/" if copy.src == "." else f"/{copy.src}",
                     dest=copy.dest,
                     owner="0:0",
-                    modes="plain",
                     time=FIXED_TIME,
                 )
                 for copy in layer.copies

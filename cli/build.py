@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from ..plan.composer import Network
-from .options import folder, network, platform, read_secrets, show_warnings
+from .options import base_image, compat, folder, network, platform, read_secrets, show_warnings
 
 __all__ = ["command"]
 
@@ -37,6 +37,8 @@ __all__ = ["command"]
 @network
 @click.option("-q", "--quiet", is_flag=True, help="Print only the image's digest.")
 @platform
+@base_image
+@compat
 def command(
     folder: Path,
     tags: tuple[str, ...],
@@ -47,6 +49,7 @@ def command(
     network: Network,
     quiet: bool,
     platform: str,
+    base_image: str,
 ) -> None:
     """Build the image of the project in DIR."""
     from ..llb.client import Client, PlainPrinter, find_daemon
@@ -55,7 +58,7 @@ def command(
     from ..stacks.solve import solved
 
     values = read_secrets(secrets, os.environ)
-    composition = load(folder, platform)
+    composition = load(folder, platform, base_image)
     exports = image_exports(composition.project, tags, push, outputs)
     show_warnings(composition.project.warnings)
     resolution = solved(composition)

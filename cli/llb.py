@@ -11,7 +11,7 @@ import click
 from ..errors import UserError
 from ..files import write_atomically
 from ..plan.composer import Network
-from .options import folder, network, platform, show_warnings
+from .options import base_image, compat, folder, network, platform, show_warnings
 
 __all__ = ["command"]
 
@@ -30,6 +30,8 @@ __all__ = ["command"]
 @click.option("--builder", metavar="ADDRESS", help="The daemon that --resolve asks.")
 @network
 @platform
+@base_image
+@compat
 def command(
     folder: Path,
     output: Path | None,
@@ -37,6 +39,7 @@ def command(
     builder: str | None,
     network: Network,
     platform: str,
+    base_image: str,
 ) -> None:
     """Write the BuildKit definition of the project in DIR, a serialized pb.Definition.
 
@@ -49,7 +52,7 @@ def command(
 
     if output is None and sys.stdout.isatty():
         raise UserError("the definition is binary", hint="name a file with -o FILE, or pipe it on")
-    composition = load(folder, platform)
+    composition = load(folder, platform, base_image)
     resolution = solved(composition)
     show_warnings([*composition.project.warnings, *resolution.warnings])
     plan = make_plan(composition, resolution, network)

@@ -11,7 +11,7 @@ import click
 
 from ..errors import Fault, UserError
 
-__all__ = ["folder", "network", "platform", "read_secrets", "show_warnings"]
+__all__ = ["base_image", "compat", "folder", "network", "platform", "read_secrets", "show_warnings"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -38,6 +38,39 @@ def platform(command: Command) -> Command:
         help="What the image runs on.",
     )
     return decorate(command)
+
+
+def base_image(command: Command) -> Command:
+    """The option --base-image."""
+    decorate = click.option(
+        "--base-image",
+        default="",
+        metavar="REF",
+        help="Build on this image instead of the one that the solver picks.",
+    )
+    return decorate(command)
+
+
+def compat(command: Command) -> Command:
+    """The option --compat: the verb runs with these tables over cogpack's own."""
+    decorate = click.option(
+        "--compat",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        envvar="COGPACK_COMPAT",
+        metavar="DIR",
+        expose_value=False,
+        callback=_overlay,
+        help="Lay the tables of a folder over cogpack's own; also COGPACK_COMPAT.",
+    )
+    return decorate(command)
+
+
+def _overlay(context: click.Context, _: click.Parameter, folders: tuple[Path, ...]) -> None:
+    if folders:
+        from ..compat.tables import overlaid
+
+        context.with_resource(overlaid(folders))
 
 
 def network(command: Command) -> Command:

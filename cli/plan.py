@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ..plan.composer import Network
-from .options import folder, network, platform, show_warnings
+from .options import base_image, compat, folder, network, platform, show_warnings
 
 __all__ = ["command"]
 
@@ -17,14 +17,16 @@ __all__ = ["command"]
 @click.option("--json", "as_json", is_flag=True, help="Print JSON (docs/plan.schema.json).")
 @network
 @platform
-def command(folder: Path, as_json: bool, network: Network, platform: str) -> None:
+@base_image
+@compat
+def command(folder: Path, as_json: bool, network: Network, platform: str, base_image: str) -> None:
     """Show what would be built of the project in DIR, stage by stage."""
     from ..plan.model import dump
     from ..plan.render import render
     from ..stacks.compose import load, make_plan
     from ..stacks.solve import solved
 
-    composition = load(folder, platform)
+    composition = load(folder, platform, base_image)
     resolution = solved(composition)
     show_warnings([*composition.project.warnings, *resolution.warnings])
     plan = make_plan(composition, resolution, network)

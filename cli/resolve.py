@@ -13,7 +13,6 @@ from packaging.utils import canonicalize_name
 from ..compat.tables import Tables
 from ..errors import UserError
 from ..solver.conflict import Conflict
-from ..solver.matrix import build_universe
 from ..solver.options import (
     driver_requirement,
     gpu_requirement,
@@ -24,7 +23,7 @@ from ..solver.policy import POLICIES, Policy
 from ..solver.requirement import Requirement
 from ..solver.solve import all_versions, resolve
 from ..solver.universe import Universe
-from .options import folder, platform, show_warnings
+from .options import base_image, compat, folder, platform, show_warnings
 
 __all__ = ["command"]
 
@@ -50,6 +49,8 @@ class _Question:
 @click.option("--gpu", metavar="NAME", help="The GPU that it must run on: h100, rtx4090, 9.0.")
 @click.option("--driver", metavar="VERSION", help="The NVIDIA driver that must do: 535, 550.54.14.")
 @platform
+@base_image
+@compat
 @click.option(
     "--prefer",
     type=click.Choice(sorted(POLICIES)),
@@ -73,13 +74,14 @@ def command(
     driver: str | None,
     platform: str,
     prefer: str,
+    base_image: str,
     overrides: tuple[str, ...],
 ) -> None:
     """Show which versions are chosen for the project in DIR, and why."""
     if why and every:
         raise click.UsageError("--why and --all cannot be asked at once")
     try:
-        question = _question(folder, gpu, driver, platform, prefer, overrides)
+        question = _question(folder, gpu, driver, platform, prefer, base_image, overrides)
         if why:
             _tell_why(question, canonicalize_name(why), as_json)
         elif every:
@@ -101,18 +103,20 @@ def _question(
     driver: str | None,
     platform: str,
     prefer: str,
+    base_image: str,
     overrides: tuple[str, ...],
 ) -> _Question:
     from ..stacks.compose import load
+    from ..stacks.solve import universe_of
 
     tables = Tables.load()
-    composition = load(folder)
+    composition = load(folder, platform, base_image)
     requirements = list(composition.requirements)
     replacing = override_requirements(overrides)
     if gpu:
         requirements.append(gpu_requirement(gpu, tables))
     roots = {one.package for one in (*requirements, *replacing)} | ({"driver"} if driver else set())
-    universe = build_universe(tables, platform=platform, roots=roots)
+    universe = universe_of(composition, roots)
     if driver:
         requirement, universe = driver_requirement(driver, universe)
         requirements.append(requirement)

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import cast
 
 from ..errors import UserError
 from ..files import write_atomically
-from .rows import OPTIONAL, TABLES, columns
+from .rows import TABLES, Row, columns
 
-__all__ = ["Cells", "Key", "Sheet", "read_sheet", "sort_key", "write_sheet"]
+__all__ = ["Cells", "Key", "Sheet", "read_sheet", "sort_key", "typed", "write_sheet"]
 
 Cells = Mapping[str, str]
 """One row: column -> text of the cell."""
@@ -87,6 +88,22 @@ def write_sheet(folder: Path, sheet: Sheet) -> None:
     write_atomically(folder / f"{sheet.name}.csv", sheet.text.encode())
 
 
-def with_withdrawn(name: str) -> bool:
-    """Whether the rows of a table can be marked as withdrawn."""
-    return OPTIONAL in dict(columns(name))
+def typed(sheet: Sheet) -> tuple[Row, ...]:
+    """The rows with their types, as `Tables` gives them; a row's line is that of the sheet's text.
+
+    Raises ValueError when a cell cannot be read.
+    """
+    readers = columns(sheet.name)
+    make = cast("Callable[[Iterable[object]], Row]", TABLES[sheet.name].row._make)
+    return tuple(
+        make(
+            [
+                *(read(row[column]) for column, read in readers),
+                row["source"],
+                row["checked"],
+                f"compat/{sheet.name}.csv",
+                number,
+            ]
+        )
+        for number, row in enumerate(sheet.rows, start=2)
+    )

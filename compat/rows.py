@@ -28,6 +28,7 @@ __all__ = [
     "Gpu",
     "JaxPlugin",
     "JaxRelease",
+    "Override",
     "Pin",
     "PythonRelease",
     "Row",
@@ -192,6 +193,23 @@ class Pin(NamedTuple):
     line: int
 
 
+class Override(NamedTuple):
+    """A correction of metadata that is valid and yet makes a broken stack.
+
+    versions: specifier of the releases that it is about. requires: a requirement as PEP 508 has it,
+    that holds when the package it names is there too. evidence: a sentence without a full stop.
+    """
+
+    package: str
+    versions: str
+    requires: str
+    evidence: str
+    source: str
+    checked: str
+    file: str
+    line: int
+
+
 class Cuda(NamedTuple):
     """A CUDA toolkit: the driver that it shipped with, the oldest that runs it, the oldest GPU."""
 
@@ -319,6 +337,7 @@ TABLES: Mapping[str, Schema] = {
     "jax_plugins": Schema(JaxPlugin, ("package", "version", "architecture")),
     "jaxlib": Schema(Wheel, ("version", "architecture")),
     "os": Schema(System, ("name",)),
+    "overrides": Schema(Override, ("package", "versions", "requires")),
     "pins": Schema(Pin, ("package", "version")),
     "python": Schema(PythonRelease, ("version",)),
     "tensorflow": Schema(TensorflowBuild, ("version", "architecture")),

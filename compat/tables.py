@@ -7,7 +7,9 @@ for `cogpack.solver.matrix` to say.
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -25,6 +27,7 @@ from .rows import (
     Gpu,
     JaxPlugin,
     JaxRelease,
+    Override,
     Pin,
     PythonRelease,
     Row,
@@ -36,10 +39,29 @@ from .rows import (
     columns,
 )
 
-__all__ = ["Tables"]
+__all__ = ["OWN", "Tables", "overlaid"]
 
 OWN = Path(__file__).parent
+"""The folder of the package's own tables."""
+
 RowType = TypeVar("RowType")
+
+_OVERLAYS: ContextVar[tuple[Path, ...]] = ContextVar("overlays", default=())
+
+
+@contextmanager
+def overlaid(folders: Iterable[Path]) -> Iterator[None]:
+    """Inside the block `Tables.load` lays these folders over the package's tables, in this order.
+
+    Raises UserError, as `Tables.load`, for a folder that holds no tables.
+    """
+    known = (*_OVERLAYS.get(), *folders)
+    Tables.load(*known)
+    token = _OVERLAYS.set(known)
+    try:
+        yield
+    finally:
+        _OVERLAYS.reset(token)
 
 
 class Tables:
@@ -54,15 +76,22 @@ class Tables:
         """The tables of the package, overlaid with those of more folders, the last one on top.
 
         A row of an overlay takes the place of the row with the same key, or is new. An overlay
-        need not have every table. Nothing is read yet: a fault of a file shows when a table that
-        it holds is first asked for, or on `read_all`.
+        need not have every table; a folder that has them all is a set of its own and hides what
+        lies below. Folders of `overlaid` come first. Nothing is read yet: a fault of a file shows
+        when a table that it holds is first asked for, or on `read_all`.
 
         Raises UserError for a folder that does not exist or a file whose name is no table.
         """
+        folders = tuple(dict.fromkeys((*_OVERLAYS.get(), *folders)))
         faults = [fault for folder in folders for fault in _overlay_faults(folder)]
         if faults:
             raise UserError(faults)
-        return cls((OWN, *folders), ("compat", *(str(folder) for folder in folders)))
+        stack = [OWN, *folders]
+        lowest = max(number for number, folder in enumerate(stack) if _is_whole(folder))
+        return cls(
+            tuple(stack[lowest:]),
+            tuple("compat" if one == OWN else str(one) for one in stack[lowest:]),
+        )
 
     def read_all(self) -> Mapping[str, tuple[Row, ...]]:
         """Every table by name.
@@ -132,6 +161,11 @@ class Tables:
         return self._rows(System, "os")
 
     @property
+    def overrides(self) -> tuple[Override, ...]:
+        """Corrections of metadata."""
+        return self._rows(Override, "overrides")
+
+    @property
     def pins(self) -> tuple[Pin, ...]:
         """Libraries that pin frameworks."""
         return self._rows(Pin, "pins")
@@ -185,7 +219,7 @@ class Tables:
             merged: dict[tuple[str, ...], Row] = {}
             for folder, shown in self._folders:
                 path = folder / f"{name}.csv"
-                if folder != OWN and not path.exists():
+                if not _is_whole(folder) and not path.exists():
                     continue
                 merged |= _read(path, f"{shown}/{name}.csv", name)
             found = list(merged.values())
@@ -194,6 +228,11 @@ class Tables:
                 found.sort(key=lambda row: [getattr(row, column) for column in key])
             self._read[name] = tuple(found)
         return self._read[name]
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether a folder has every table; the package's own does, or is broken and says so."""
+    return folder == OWN or all((folder / f"{name}.csv").exists() for name in TABLES)
 
 
 def _overlay_faults(folder: Path) -> list[Fault]:

@@ -103,8 +103,7 @@ class _Asked:
 class Fetcher:
     """Fetches URLs of package indexes; safe to use from several threads.
 
-    credentials: what each server is to be told. noun: what messages call a server.
-    sleep, clock: replaced by tests.
+    credentials: what each server is to be told. sleep, clock: replaced by tests.
     """
 
     def __init__(
@@ -112,13 +111,11 @@ class Fetcher:
         settings: HttpSettings | None = None,
         credentials: CredentialBook | None = None,
         *,
-        noun: str = "package index",
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.settings = settings or HttpSettings()
         self.credentials = credentials or CredentialBook()
-        self._noun = noun
         self._sleep = sleep
         self._clock = clock
         self._client: httpx.Client | None = None
@@ -167,9 +164,8 @@ class Fetcher:
             asked = _Asked(url, dict(headers or {}), location, limit, token, challenge)
             return tries(self._follow, asked, deadline)
         except _AgainError as error:
-            where = location.display if location else display(url)
             raise RetryableError(
-                f"{self._noun} {where}: {display(url)}: {error}",
+                f"{_asker(location)}{display(url)}: {error}",
                 hint="try again later, or use --offline to work from the cache alone",
             ) from error
 
@@ -259,21 +255,20 @@ class Fetcher:
         status = answer.status
         if status < 300 or status in {304, 416} or answer.is_absent:
             return answer
-        where = location.display if location else display(answer.url)
         if status == 403 and location and location.forbidden_is_absent:
             return Answer(answer.url, 404, answer.headers, b"")
         if status in {401, 403, 407}:
-            raise self._refusal(answer, where, location)
-        raise BuilderError(f"{self._noun} {where}: {display(answer.url)} answered {status}")
+            raise self._refusal(answer, location)
+        raise BuilderError(f"{_asker(location)}{display(answer.url)} answered {status}")
 
-    def _refusal(self, answer: Answer, where: str, location: Location | None) -> UserError:
+    def _refusal(self, answer: Answer, location: Location | None) -> UserError:
         sent = self.credentials.known(answer.url)
         named = f" ({location.origin})" if location and location.origin else ""
+        who = f"package index {location.display}{named}" if location else "the server"
         what = f"the credential from {sent.source}" if sent else "a request without a credential"
         tried = ", ".join(self.credentials.tried(answer.url))
         return UserError(
-            f"{self._noun} {where}{named} refused {what} "
-            f"for {display(answer.url)}: it answered {answer.status}",
+            f"{who} refused {what} for {display(answer.url)}: it answered {answer.status}",
             hint=f"give a valid credential; looked at: {tried}",
         )
 
@@ -282,6 +277,11 @@ class Fetcher:
             if self._client is None:
                 self._client = _client(self.settings)
             return self._client
+
+
+def _asker(location: Location | None) -> str:
+    """How a message begins about a request to an index; other servers are named by the URL."""
+    return f"package index {location.display}: " if location else ""
 
 
 def _client(settings: HttpSettings) -> httpx.Client:

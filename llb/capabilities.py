@@ -18,14 +18,12 @@ class Capabilities:
     diff, merge: absent where dockerd keeps images in its classic graph driver store.
     file_replace: a copy can put a file in the place of a folder (BuildKit 0.14 or newer).
     file_symlink: a FileOp can make a symbolic link (BuildKit 0.20 or newer).
-    file_modes: a copy takes permissions as chmod does, `u=rwX` (BuildKit 0.17 or newer).
     """
 
     diff: bool = True
     merge: bool = True
     file_replace: bool = True
     file_symlink: bool = True
-    file_modes: bool = True
 
     @classmethod
     def of(cls, enabled: Collection[str]) -> Capabilities:
@@ -35,5 +33,4 @@ class Capabilities:
             merge="mergeop" in enabled,
             file_replace="file.copy.alwaysreplaceexistingdestpaths" in enabled,
             file_symlink="file.symlink.create" in enabled,
-            file_modes="file.copy.modestring" in enabled,
         )

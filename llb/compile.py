@@ -27,6 +27,7 @@ from ..plan.model import (
     Stage,
     StageInput,
 )
+from ..references import pinned
 from . import graph
 from .capabilities import Capabilities
 from .config import base_config, image_config
@@ -42,7 +43,6 @@ from .forms import (
 from .graph import CopyFiles, FileSystem, Platform, Vertex
 from .images import ResolvedImage
 from .marshal import Marshaller
-from .references import pinned
 
 __all__ = ["CompiledPlan", "compile_plan"]
 
@@ -233,18 +233,21 @@ class _Compiler:
 
     def _build(self, stage: Stage) -> _Built:
         below = self.state(stage.source)
-        if len(stage.ops) == 1 and isinstance(stage.ops[0], Layer):
-            self.state(StageInput(id=stage.ops[0].stage))
-            layered = self._layer(stage, below.root, self._stage(stage.ops[0].stage))
-            return _Built(stage, below, replace(below, root=layered), ())
+        taken = _taken(stage)
+        if taken is not None:
+            self.state(StageInput(id=taken))
+            built = self._stage(taken)
+            # The variables that the other stage set come along with its files.
+            _, after = steps(built.stage, below) if _taken(built.stage) is None else ((), below)
+            return _Built(stage, below, replace(after, root=self._layer(stage, below, built)), ())
         todo, after = steps(stage, below)
         if todo:
             after = replace(after, root=one_layer(stage, below, todo, self._context))
         return _Built(stage, below, after, todo)
 
-    def _layer(self, stage: Stage, current: FileSystem, built: _Built) -> FileSystem:
-        """What another stage changed, as one layer on `current`."""
-        lower, upper = built.below.root, built.result.root
+    def _layer(self, stage: Stage, below: State, built: _Built) -> FileSystem:
+        """What another stage changed, as one layer on `below`."""
+        current, lower, upper = below.root, built.below.root, built.result.root
         if upper is lower:
             return current
         if self.marshaller.digest(lower) == self.marshaller.digest(current):
@@ -261,6 +264,11 @@ class _Compiler:
             changed = graph.changes(lower, upper, f"{label} [changes]", stage.id)
             squash = CopyFiles(changed, "/", "/", replace=context.capabilities.file_replace)
             chain = (*removals(built.steps), squash)
+        elif _bottom(lower) is _bottom(current):
+            # The same commands over the same base, only later: a daemon that cannot put layers
+            # together gets them one after the other.
+            todo, _ = steps(built.stage, below)
+            return one_layer(built.stage, below, todo, context)
         else:
             raise BuilderError(
                 "the builder has neither the merge nor the diff operation, without which stage "
@@ -268,6 +276,26 @@ class _Compiler:
                 hint=CONTAINERD_STORE_HINT,
             )
         return graph.File(current, chain, context.time, label=f"{label} [layer]", stage=stage.id)
+
+
+def _taken(stage: Stage) -> str | None:
+    """The stage whose changes this one puts on top; None for a stage with ops of its own."""
+    first = stage.ops[0] if len(stage.ops) == 1 else None
+    return first.stage if isinstance(first, Layer) else None
+
+
+def _bottom(system: FileSystem) -> FileSystem:
+    """The image that a file system began with; None for scratch."""
+    while True:
+        match system:
+            case graph.Exec():
+                system = system.root
+            case graph.File():
+                system = system.base
+            case graph.Merge():
+                system = system.inputs[0]
+            case _:
+                return system
 
 
 def _name(source: PhaseInput | StageInput) -> str:

@@ -49,9 +49,6 @@ CONTAINERD_STORE_HINT = (
     "or choose a buildkitd with --builder"
 )
 
-# What git keeps of permissions: whether a file can be run. The rest is the umask of whoever made it.
-_PLAIN = "u=rwX,go=rX"
-
 # Where a script finds the staged files. The daemon takes the mount's stub out of the layer.
 _STAGING = "/.cogpack-files"
 
@@ -157,7 +154,6 @@ def _copy(step: Copy, context: Context, dest: str = "") -> CopyFiles:
         exclude=step.exclude,
         owner=step.owner,
         mode=step.mode,
-        symbolic_mode=_PLAIN if step.modes == "plain" and context.capabilities.file_modes else "",
         time=step.time,
     )
 

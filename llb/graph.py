@@ -123,7 +123,6 @@ class CopyFiles:
     """Copy `src` of another file system to `dest`; a folder's contents, not the folder itself.
 
     owner, mode, time: as in `plan.model.Copy`.
-    symbolic_mode: as chmod takes it, `u=rwX,go=rX`; empty where `mode` counts.
     replace: a file or link takes the place of a folder and the other way round; without it that
     is an error.
     """
@@ -135,7 +134,6 @@ class CopyFiles:
     exclude: tuple[str, ...] = ()
     owner: str = ""
     mode: int | None = None
-    symbolic_mode: str = ""
     time: int | None = None
     replace: bool = False
 

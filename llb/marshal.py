@@ -341,12 +341,9 @@ def _fill_copy(message: pb.FileActionCopy, action: CopyFiles) -> list[str]:
             include_patterns=action.include,
             exclude_patterns=action.exclude,
             alwaysReplaceExistingDestPaths=action.replace,
-            modeStr=action.symbolic_mode,
         )
     )
     caps = []
-    if action.symbolic_mode:
-        caps.append("file.copy.modestring")
     if action.include or action.exclude:
         caps.append("file.copy.includeexcludepatterns")
     if action.replace:

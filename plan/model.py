@@ -178,8 +178,6 @@ class Copy(Model):
     dest: absolute path; parents are made. A `dest` that ends in `/` is a folder.
     owner: `uid:gid` in numbers; empty keeps the source's.
     mode: permission bits, 0o755 for example; None keeps the source's.
-    modes: `plain` lets everyone read (and run what the owner can run) and the owner alone write,
-    whatever the umask of the source; a builder that cannot do it keeps the source's.
     time: of every file and folder that is copied, in seconds since 1970; None keeps the source's.
     """
 
@@ -191,7 +189,6 @@ class Copy(Model):
     exclude: tuple[str, ...] = ()
     owner: str = ""
     mode: int | None = None
-    modes: Literal["source", "plain"] = "source"
     time: int | None = None
 
 
@@ -251,7 +248,7 @@ class Workdir(Model):
 class Layer(Model):
     """Put the changes that another stage made (against its own source) on top, as one layer.
 
-    It is the only op of its stage.
+    Its variables and working directory come along. It is the only op of its stage.
     """
 
     op: Literal["layer"] = "layer"

@@ -138,8 +138,6 @@ def _op_faults(op: Op, index: _Index) -> Iterator[str]:
             yield from _path_faults("source", op.src)
             yield from _path_faults("destination", op.dest)
             yield from _permission_faults(op.owner, op.mode)
-            if op.mode is not None and op.modes != "source":
-                yield "one mode for all files, and plain modes too"
             if op.time is not None and op.time < 0:
                 yield f"time {op.time} is before 1970"
         case MkFile() | MkDir():

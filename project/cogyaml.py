@@ -171,6 +171,8 @@ class CogpackOptions(Section):
     """`cogpack:`, what only this builder reads; Cog ignores the section.
 
     base_image: an image to build on instead of the one that the solver picks.
+    base_python: the version of the Python in it; without it an image that the tables do not know
+    counts as having none.
     installer: the program that installs Python packages.
     bytecode: whether modules are compiled at build (validated by hash) or at every start.
     user: who runs the server, a name or `uid[:gid]`.
@@ -180,6 +182,7 @@ class CogpackOptions(Section):
     """
 
     base_image: ImageName | None = None
+    base_python: PythonVersion | None = None
     installer: Annotated[Literal["uv", "pip"], _one_of("uv", "pip")] = "uv"
     bytecode: Annotated[Literal["hash", "none"], _one_of("hash", "none")] = "hash"
     user: UserName | None = None

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .pyproject import PyProject
 
 __all__ = [
+    "BaseReference",
     "Command",
     "EnvironmentVariable",
     "Project",
@@ -65,6 +66,18 @@ class EnvironmentVariable:
 
 
 @dataclass(frozen=True)
+class BaseReference:
+    """The image that the user wants the project to stand on.
+
+    reference: as written. python: the version of the Python in it, where the user says so.
+    """
+
+    reference: str
+    python: str
+    origin: Origin
+
+
+@dataclass(frozen=True)
 class Project:
     """Everything that the user wrote, with the place of each fact.
 
@@ -73,6 +86,7 @@ class Project:
     requirements: the entries of the one source that counts, its constraints and options included.
     source: where they come from: a requirements file, `build.python_packages`, pyproject.toml, or
     nowhere. predictor, trainer: None when not given, or not readable here (see the warnings).
+    base_image: the user's own base; None leaves the choice to the solver.
     warnings: what the user should know though the project is valid; in the order of the files.
     """
 
@@ -88,8 +102,24 @@ class Project:
     pre_install: tuple[Command, ...] = ()
     run: tuple[Command, ...] = ()
     environment: tuple[EnvironmentVariable, ...] = ()
+    base_image: BaseReference | None = None
     ignore: IgnorePatterns = field(default_factory=IgnorePatterns)
     warnings: tuple[Fault, ...] = ()
+
+    def with_base_image(self, reference: str) -> Project:
+        """The project on another base, as `--base-image` asks for it.
+
+        What cog.yaml says of the Python in the base counts for this one too. Raises UserError when
+        the text is no image name.
+        """
+        from .values import image_name_fault
+
+        option = "--base-image"
+        if fault := image_name_fault(reference, option):
+            raise UserError(fault)
+        python = self.config.cogpack.base_python if self.config else None
+        origin = Origin(asker=option, text=f"{option} {reference}")
+        return replace(self, base_image=BaseReference(reference, python or "", origin))
 
 
 def read_project(root: Path, *, config_name: str = FILE) -> Project:
@@ -327,7 +357,16 @@ def _with_build(project: Project, config: CogConfig) -> Project:
         pre_install=tuple(_commands(config, "pre_install")),
         run=tuple(_commands(config, "run")),
         environment=tuple(variables),
+        base_image=_base_image(config),
     )
+
+
+def _base_image(config: CogConfig) -> BaseReference | None:
+    options = config.cogpack
+    if options.base_image is None:
+        return None
+    origin = config.origin("cogpack.base_image")
+    return BaseReference(options.base_image, options.base_python or "", origin)
 
 
 def _pair(item: str) -> tuple[str, str]:

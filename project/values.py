@@ -9,9 +9,10 @@ from __future__ import annotations
 from itertools import groupby
 from typing import Annotated, NoReturn
 
-from pydantic import BeforeValidator, PlainSerializer
+from pydantic import BeforeValidator, PlainSerializer, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
+from ..errors import Fault
 from .redact import quote_text, redact
 from .yaml import Scalar
 
@@ -30,6 +31,7 @@ __all__ = [
     "Variable",
     "WeightName",
     "WholeNumber",
+    "image_name_fault",
     "refuse",
     "show",
     "text_of",
@@ -321,3 +323,14 @@ WeightName = Annotated[str, BeforeValidator(_weight_name)]
 UserName = Annotated[str, BeforeValidator(_user_name)]
 Items = BeforeValidator(_items)
 """Marks a list field: a text or a mapping in its place is told as such."""
+
+
+def image_name_fault(text: str, option: str) -> Fault | None:
+    """What is wrong with an image name that an option gives; None when nothing is."""
+    try:
+        TypeAdapter(ImageName).validate_python(text)
+    except ValidationError as error:
+        details = error.errors()[0]
+        hint = details.get("ctx", {}).get("hint", "")
+        return Fault(f"{option} {text!r} {details['msg']}", hint=hint)
+    return None

@@ -10,6 +10,7 @@ tables are. What is encoded is always implied by the whole, so "no solution" is 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import islice
 
 from .requirement import Requirement
 from .selection import Interval, Selector, runs
@@ -108,16 +109,18 @@ class Encoding:
         """Encode what a candidate obliges; whether there was anything new.
 
         Where one candidate fails its neighbours often follow: each time that a package comes up
-        again, more of its older candidates are encoded along, so it comes up a few times only.
+        again, more of the nearest ones are encoded along, so it comes up a few times only.
         """
         done = self._ensured[package.name]
         if position in done:
             return False
         batch = self._batch[package.name]
         self._batch[package.name] = BATCH_GROWTH * batch
-        fresh = set(range(max(0, position - batch + 1), position + 1)) - done
-        done |= fresh
-        return self._add_relations(package, sorted(fresh))
+        left = (each for each in range(position, -1, -1) if each not in done)
+        right = (each for each in range(position + 1, len(package.candidates)) if each not in done)
+        fresh = sorted([*islice(left, batch), *islice(right, batch - 1)])
+        done.update(fresh)
+        return self._add_relations(package, fresh)
 
     def _add_package(self, package: Package) -> None:
         first, count = self._count + 1, len(package.candidates)

@@ -36,8 +36,8 @@ Labels (`==label`, `!=label`):
                         by reference
 Compromises (`policy.COMPROMISES`): packages with one candidate, never asked for. A row offers one
 as the way out of something that is unwanted but works: wheels with another CUDA than the image
-has, a CUDA build in a CPU project. A policy's first steps keep them absent as long as there is
-another way; a chosen one carries the note that tells the user.
+has, a CUDA build in a CPU project, a release that upstream has withdrawn. A policy's first steps
+keep them absent as long as there is another way; a chosen one carries the note that tells the user.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ from .matrix_facts import ACCELERATOR, Matrix, cuda_libraries
 from .policy import COMPROMISES
 from .universe import BUILD_IMAGE, RUNTIME_IMAGE, Candidate, Universe
 
-__all__ = ["build_universe", "gpu_capability"]
+__all__ = ["architecture_of", "build_universe", "gpu_capability"]
 
 CUDA_IN_IMAGE = frozenset({"cuda-toolkit", "system-cuda", "system-cudnn"})
 IMAGES = (BUILD_IMAGE, RUNTIME_IMAGE)
@@ -96,7 +96,7 @@ def build_universe(
 
     Raises UserError for a platform that no table row is about, and what `Tables` raises.
     """
-    matrix = Matrix(tables, _architecture(tables, platform))
+    matrix = Matrix(tables, architecture_of(tables, platform))
     if roots is None:
         return Universe.of(_all(matrix))
     found: dict[str, tuple[Candidate, ...]] = {}
@@ -148,7 +148,8 @@ def _plain_name(name: str) -> str:
     return plain
 
 
-def _architecture(tables: Tables, platform: str) -> str:
+def architecture_of(tables: Tables, platform: str) -> str:
+    """The architecture of a platform; raises UserError when no base image is known for it."""
     known = sorted({one for row in tables.base_images for one in row.architectures})
     system, _, rest = platform.partition("/")
     architecture = rest.split("/")[0]

@@ -19,6 +19,7 @@ __all__ = [
     "CUDA_MISMATCH",
     "CUDNN_MISMATCH",
     "SYSTEM_CUDA_MISMATCH",
+    "WITHDRAWN",
     "Matrix",
     "cuda_libraries",
     "minor_range",
@@ -32,6 +33,7 @@ CUDA_MISMATCH = "cuda-mismatch"
 CUDNN_MISMATCH = "cudnn-mismatch"
 SYSTEM_CUDA_MISMATCH = "system-cuda-mismatch"
 CUDA_BUILD_WITHOUT_GPU = "cuda-build-without-gpu"
+WITHDRAWN = "withdrawn-release"
 
 _CLAUSE = re.compile(r"\s*(===|[<>=!~]=|[<>])\s*(.+)")
 
@@ -119,6 +121,16 @@ class Matrix:
             return ()
         fact = self.fact(row, key, f"the wheels of {key} need glibc {floor} or newer")
         return (Relation(fact, (Term("glibc", f">={floor}"),)),)
+
+    def withdrawn(self, row: Row, key: str) -> tuple[Relation, ...]:
+        """The row's thing was withdrawn upstream, so it is taken only if nothing else will do."""
+        text = self.withdrawal(row, key)
+        return (Relation(self.fact(row, key, text[0]), (Term(WITHDRAWN),)),) if text else ()
+
+    def withdrawal(self, row: Row, key: str) -> tuple[str, ...]:
+        """What to tell who gets a thing that was withdrawn; nothing for one that was not."""
+        day = getattr(row, "withdrawn", "")
+        return (f"{key} was withdrawn upstream (seen on {day}): it may not install",) if day else ()
 
     def driver(self, row: Row, key: str, cuda: str, unless: Iterable[Term]) -> Relation:
         """The row's thing runs CUDA of this minor, so it needs a driver for it."""

@@ -71,7 +71,12 @@ def torch(matrix: Matrix) -> Iterator[Candidate]:
             row.version,
             variant=row.variant,
             index=row.index_url,
-            relations=(*releases[common], *_torch_build(matrix, row, key, capabilities)),
+            relations=(
+                *releases[common],
+                *_torch_build(matrix, row, key, capabilities),
+                *matrix.withdrawn(row, key),
+            ),
+            notes=matrix.withdrawal(row, key),
         )
 
 
@@ -147,13 +152,20 @@ def companion(matrix: Matrix, package: str) -> Iterator[Candidate]:
             *matrix.python(row, key, row.python),
             *matrix.glibc(row, key, row.glibc),
             requires(fact, Term("torch", row.torch)),
+            *matrix.withdrawn(row, key),
         )
+        notes = matrix.withdrawal(row, key)
         defaults = _default_variants(matrix, row)
         if defaults:
             variant = min(defaults) if len(defaults) == 1 else ""
             relations = (*common, _same_variant(matrix, row, key, defaults))
             yield Candidate(
-                package, str(row.version), row.version, variant=variant, relations=relations
+                package,
+                str(row.version),
+                row.version,
+                variant=variant,
+                relations=relations,
+                notes=notes,
             )
         for variant in row.variants:
             label = f"{row.version}+{variant}"
@@ -165,6 +177,7 @@ def companion(matrix: Matrix, package: str) -> Iterator[Candidate]:
                 variant=variant,
                 index=matrix.indexes.get(variant, ""),
                 relations=(*common, same),
+                notes=notes,
             )
 
 
@@ -185,13 +198,25 @@ def _default_variants(matrix: Matrix, row: CompanionBuild) -> frozenset[str]:
     return frozenset(one.variant for one in builds if specifiers.contains(one.version))
 
 
+def _release(
+    matrix: Matrix, package: str, version: Version, row: Row, relations: tuple[Relation, ...]
+) -> Candidate:
+    """The candidate of a release that has no variants."""
+    notes = matrix.withdrawal(row, f"{package} {version}")
+    return Candidate(package, str(version), version, relations=relations, notes=notes)
+
+
 def wheels(matrix: Matrix, package: str, rows: Iterable[Wheel]) -> Iterator[Candidate]:
     """Releases that only ask for a Python and a glibc."""
     for row in rows:
         if row.architecture == matrix.architecture:
             key = f"{package} {row.version}"
-            relations = (*matrix.python(row, key, row.python), *matrix.glibc(row, key, row.glibc))
-            yield Candidate(package, str(row.version), row.version, relations=relations)
+            relations = (
+                *matrix.python(row, key, row.python),
+                *matrix.glibc(row, key, row.glibc),
+                *matrix.withdrawn(row, key),
+            )
+            yield _release(matrix, package, row.version, row, relations)
 
 
 def tensorflow(matrix: Matrix) -> Iterator[Candidate]:
@@ -203,8 +228,9 @@ def tensorflow(matrix: Matrix) -> Iterator[Candidate]:
             *matrix.python(row, key, row.python),
             *matrix.glibc(row, key, row.glibc),
             *cuda,
+            *matrix.withdrawn(row, key),
         )
-        yield Candidate("tensorflow", str(row.version), row.version, relations=relations)
+        yield _release(matrix, "tensorflow", row.version, row, relations)
 
 
 def tensorflow_modes() -> Iterator[Candidate]:
@@ -255,8 +281,9 @@ def jax(matrix: Matrix) -> Iterator[Candidate]:
             *matrix.python(row, key, row.python),
             requires(fact, Term("jaxlib", row.jaxlib)),
             *_jax_cuda(matrix, row, key),
+            *matrix.withdrawn(row, key),
         )
-        yield Candidate("jax", str(row.version), row.version, relations=relations)
+        yield _release(matrix, "jax", row.version, row, relations)
 
 
 def jax_modes() -> Iterator[Candidate]:
@@ -293,8 +320,9 @@ def jax_plugin(matrix: Matrix, package: str) -> Iterator[Candidate]:
                 *matrix.python(row, key, row.python),
                 *matrix.glibc(row, key, row.glibc),
                 *_plugin_cuda(matrix, row, key),
+                *matrix.withdrawn(row, key),
             )
-            yield Candidate(package, str(row.version), row.version, relations=relations)
+            yield _release(matrix, package, row.version, row, relations)
 
 
 def _plugin_cuda(matrix: Matrix, row: JaxPlugin, key: str) -> Iterator[Relation]:
@@ -320,7 +348,7 @@ def pinned(matrix: Matrix, rows: Iterable[Pin]) -> Iterator[Candidate]:
 
     for row in rows:
         key = f"{row.package} {row.version}"
-        relations = list(matrix.python(row, key, row.python))
+        relations = [*matrix.python(row, key, row.python), *matrix.withdrawn(row, key)]
         for text in row.requires.split(";"):
             wanted = Dependency(text)
             specifier = str(wanted.specifier)
@@ -328,7 +356,7 @@ def pinned(matrix: Matrix, rows: Iterable[Pin]) -> Iterator[Candidate]:
                 row, key, f"{key} needs {wanted.name} {range_text(specifier)}".rstrip()
             )
             relations.append(requires(fact, Term(wanted.name, specifier)))
-        yield Candidate(row.package, str(row.version), row.version, relations=tuple(relations))
+        yield _release(matrix, row.package, row.version, row, tuple(relations))
 
 
 def cog(matrix: Matrix, package: str) -> Iterator[Candidate]:
@@ -336,16 +364,13 @@ def cog(matrix: Matrix, package: str) -> Iterator[Candidate]:
     for row in matrix.tables.cog:
         if row.package == package and matrix.architecture in row.architectures:
             key = f"{package} {row.version}"
-            yield Candidate(
-                package,
-                str(row.version),
-                row.version,
-                relations=(
-                    *_runs_on(matrix, row, key),
-                    *matrix.glibc(row, key, row.glibc),
-                    *_coglet(matrix, row, key),
-                ),
+            relations = (
+                *_runs_on(matrix, row, key),
+                *matrix.glibc(row, key, row.glibc),
+                *_coglet(matrix, row, key),
+                *matrix.withdrawn(row, key),
             )
+            yield _release(matrix, package, row.version, row, relations)
 
 
 def _runs_on(matrix: Matrix, row: CogRelease, key: str) -> Iterator[Relation]:

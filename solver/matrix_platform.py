@@ -13,16 +13,19 @@ from .matrix_facts import (
     CUDA_MISMATCH,
     CUDNN_MISMATCH,
     SYSTEM_CUDA_MISMATCH,
+    WITHDRAWN,
     Matrix,
     minor_series,
 )
 from .universe import BUILD_IMAGE, RUNTIME_IMAGE, Candidate, Relation, Term, requires
 
 __all__ = [
+    "TOOLKITS",
     "accelerators",
     "compilers",
     "compromises",
     "cuda",
+    "cuda_image_refs",
     "cuda_library_minors",
     "cuda_toolkits",
     "cudnn",
@@ -51,6 +54,7 @@ FLAVOURS = {
 }
 
 NOTES = {
+    WITHDRAWN: "a release is chosen that upstream has withdrawn, for nothing else will do",
     CUDA_BUILD_WITHOUT_GPU: "a CUDA build is installed though the project uses no GPU: "
     "it works and is larger than a CPU build",
     SYSTEM_CUDA_MISMATCH: "the CUDA of the image is not the one that the other packages are built "
@@ -265,7 +269,13 @@ def _plain_images(matrix: Matrix, row: BaseImage, order: int) -> Iterator[Candid
         else:
             has = _managed(matrix, row, ref)
         yield Candidate(
-            RUNTIME_IMAGE, ref, order=order, size=size, provides=provides, relations=(system, has)
+            RUNTIME_IMAGE,
+            ref,
+            order=order,
+            size=size,
+            provides=provides,
+            relations=(system, has, *matrix.withdrawn(row, ref)),
+            notes=matrix.withdrawal(row, ref),
         )
 
 
@@ -276,6 +286,7 @@ def _cuda_images(matrix: Matrix, row: CudaImage, order: int) -> Iterator[Candida
         _on(matrix, row, key, row.os),
         requires(fact, *(Term(name, labels=frozenset({str(row.cuda)})) for name in TOOLKITS)),
         _managed(matrix, row, key),
+        *matrix.withdrawn(row, key),
     )
     common = {"os": row.os, "glibc": matrix.systems[row.os].glibc, "cuda": str(row.cuda)}
     for flavour, rank in FLAVOURS.items():
@@ -291,6 +302,7 @@ def _cuda_images(matrix: Matrix, row: CudaImage, order: int) -> Iterator[Candida
             size=_size(matrix, rank, row.os),
             provides=provides,
             relations=relations,
+            notes=matrix.withdrawal(row, key),
         )
 
 
@@ -312,6 +324,11 @@ def _managed(matrix: Matrix, row: Row, key: str) -> Relation:
 
 def _refs(rows: Iterable[CudaImage], flavours: Iterable[str]) -> frozenset[str]:
     return frozenset(_ref(row, flavour) for row in rows for flavour in flavours)
+
+
+def cuda_image_refs(row: CudaImage) -> tuple[str, ...]:
+    """The images that a row of cuda_images.csv stands for, the smallest first."""
+    return tuple(_ref(row, flavour) for flavour in FLAVOURS)
 
 
 def _ref(row: CudaImage, flavour: str) -> str:

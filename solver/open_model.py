@@ -18,9 +18,22 @@ from packaging.version import InvalidVersion, Version
 
 from ..origin import Origin
 
-__all__ = ["Ask", "Dependency", "OpenOptions", "Range", "dependency", "range_of"]
+__all__ = ["ANY", "Ask", "Declared", "Dependency", "OpenOptions", "Range", "dependency", "range_of"]
 
 _PINS = frozenset({"==", "==="})
+
+
+@dataclass(frozen=True, order=True)
+class Declared:
+    """What the pyproject.toml of a folder says for itself.
+
+    version: as written; empty when only a build would tell. requires: PEP 508 lines.
+    """
+
+    version: str = ""
+    requires: tuple[str, ...] = ()
+    requires_python: str = ""
+    extras: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, order=True)
@@ -33,6 +46,7 @@ class Ask:
     url: without credentials: those are the index client's business.
     path: relative to the project. hashes: `sha256:…`; empty accepts any.
     constraint: it limits the package and does not bring it in.
+    declared: of a folder whose pyproject.toml lists the dependencies.
     """
 
     origin: Origin
@@ -46,6 +60,7 @@ class Ask:
     hashes: tuple[str, ...] = ()
     editable: bool = False
     constraint: bool = False
+    declared: Declared | None = None
 
     @property
     def is_direct(self) -> bool:
@@ -127,9 +142,6 @@ def range_of(text: str) -> Range:
     return Range(text)
 
 
-ANY = range_of("")
-
-
 @dataclass(frozen=True)
 class Dependency:
     """A `Requires-Dist` line, read; url is empty for one by name."""
@@ -169,3 +181,7 @@ def _pins(specifiers: Iterable[Specifier]) -> frozenset[Version]:
 
 def _named(names: frozenset[str], name: str) -> bool:
     return name in names or ":all:" in names
+
+
+ANY = range_of("")
+"""Every version; its identity tells it."""

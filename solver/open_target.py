@@ -8,15 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from typing import cast
 
 from packaging.markers import Environment, Marker
 from packaging.specifiers import SpecifierSet
 from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.version import Version
 
-from .resolution import Resolution
-
-__all__ = ["MACHINES", "Target", "marker_environment", "platforms", "target_of"]
+__all__ = ["MACHINES", "Target", "marker_environment", "platforms"]
 
 # platform.machine() in a container, by OCI's name of the architecture.
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
@@ -67,24 +66,6 @@ class Target:
         return specifier is None or _contains(specifier, self.python)
 
 
-def target_of(resolution: Resolution, platform: str) -> Target:
-    """The target that a resolution stands for.
-
-    platform: as in `linux/amd64`.
-
-    Raises KeyError when the resolution has no python.
-    """
-    architecture = platform.split("/")[1]
-    chosen = resolution.get("glibc")
-    text = chosen.version if chosen else resolution.base_images.runtime.provides.get("glibc", "")
-    glibc = Version(text) if text else None
-    return Target(
-        Version(resolution["python"].version),
-        (glibc.major, glibc.minor) if glibc else None,
-        MACHINES.get(architecture, architecture),
-    )
-
-
 def marker_environment(python: str, machine: str) -> Environment:
     """The marker variables of a CPython on Linux; the kernel's own are unknown, so empty."""
     return {
@@ -122,8 +103,8 @@ def abi(minor: tuple[int, int]) -> str:
 
 @lru_cache(maxsize=65536)
 def _evaluate(marker: str, python: str, machine: str, extra: str) -> bool:
-    environment = {**marker_environment(python, machine), "extra": extra}
-    return _marker(marker).evaluate(environment)
+    environment = marker_environment(python, machine)
+    return _marker(marker).evaluate({**cast("dict[str, str]", environment), "extra": extra})
 
 
 @lru_cache(maxsize=8192)

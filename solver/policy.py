@@ -106,6 +106,7 @@ FRAMEWORKS = ("torch", "tensorflow", "jax")
 COMPANIONS = ("torchvision", "torchaudio", "jaxlib", "triton")
 
 COMPROMISES = (
+    "withdrawn-release",
     "cuda-build-without-gpu",
     "system-cuda-mismatch",
     "cuda-mismatch",

@@ -40,6 +40,11 @@ class BaseImage:
     digest: str = ""
     provides: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def is_known(self) -> bool:
+        """Whether the tables describe the image; else only what the user says of it is known."""
+        return "os" in self.provides
+
 
 @dataclass(frozen=True)
 class BaseImages:

@@ -5,7 +5,7 @@ It answers in positions and literals; `solve` and `explain` turn those into choi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
@@ -160,8 +160,11 @@ class Engine:
             return None
         return self._best(package, groups, assumptions, absent_ok=False)[0]
 
-    def optimum(self, policy: Policy) -> Optimum | None:
-        """The best solution that satisfies all requirements; None when there is none."""
+    def optimum(self, policy: Policy, only: Container[str] | None = None) -> Optimum | None:
+        """The best solution that satisfies all requirements; None when there is none.
+
+        only: the packages that are settled in the policy's order; of the others any will do.
+        """
         assumptions = list(self.selectors)
         if not self.solve(assumptions):
             return None
@@ -169,7 +172,7 @@ class Engine:
         needed = {requirement.package for requirement in self.requirements}
         for step in complete(policy, self.encoding.universe).steps:
             name = step.package
-            if name not in self.encoding.universe:
+            if name not in self.encoding.universe or (only is not None and name not in only):
                 continue
             literal: int | None
             if name in self._found:
@@ -186,7 +189,15 @@ class Engine:
             decisions.append(Decision(step, literal))
             if literal is not None:
                 assumptions.append(literal)
+            if settle:
+                assumptions = self._settled(assumptions)
         return Optimum(self.chosen(), tuple(decisions))
+
+    def _settled(self, literals: Sequence[int]) -> list[int]:
+        """Make the literals true for good; what is left to assume: nothing."""
+        for literal in literals:
+            self._emit([literal])
+        return []
 
     def _best(
         self,

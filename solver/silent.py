@@ -45,6 +45,8 @@ def fill_in(
     extra: dict[tuple[str, str], Candidate] = {}
     for requirement in sorted(requirements):
         package = universe[requirement.package]
+        if package.name in universe.complete:
+            continue
         if package.opaque or selector.specifier(package, requirement.specifier):
             continue
         found = tuple(source.candidates(package.name, requirement)) if source else ()

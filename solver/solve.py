@@ -14,7 +14,10 @@ from .sat import Engine
 from .silent import MetadataSource
 from .universe import Candidate, Universe
 
-__all__ = ["all_versions", "askers", "needs", "resolve"]
+# Packages that are facts about the image and never installed.
+OF_IMAGES = ("glibc", "os")
+
+__all__ = ["all_versions", "askers", "needs", "resolution_of", "resolve"]
 
 
 def resolve(
@@ -34,9 +37,9 @@ def resolve(
     """
     problem = prepare(requirements, universe, source)
     with Engine(problem.universe, problem.requirements) as engine:
-        optimum = engine.optimum(policy or POLICIES["newest"])
+        optimum = engine.optimum(policy or POLICIES["newest"], settle=True)
         if optimum is not None:
-            return _resolution(problem.requirements, optimum.chosen)
+            return resolution_of(problem.requirements, optimum.chosen)
         # Explanations are needed only now: the way to a resolution stays free of their import.
         from .fixes import explained
 
@@ -68,8 +71,14 @@ def all_versions(
     return tuple(reversed(found))
 
 
-def _resolution(requirements: Sequence[Requirement], chosen: Mapping[str, Candidate]) -> Resolution:
+def resolution_of(
+    requirements: Sequence[Requirement], chosen: Mapping[str, Candidate]
+) -> Resolution:
+    """What was chosen, as others see it: without images and compromises among the packages."""
     origins = askers(requirements, chosen)
+    images = [_image(chosen.get(name)) for name in IMAGES]
+    # What an image brings is no choice; of one that is not known it would be a mere assumption.
+    assumed = () if all(image.is_known for image in images) else OF_IMAGES
     choices = tuple(
         Choice(
             package=name,
@@ -79,9 +88,8 @@ def _resolution(requirements: Sequence[Requirement], chosen: Mapping[str, Candid
             because=origins[name],
         )
         for name, candidate in sorted(chosen.items())
-        if name not in IMAGES and name not in COMPROMISES
+        if name not in IMAGES and name not in COMPROMISES and name not in assumed
     )
-    images = [_image(chosen.get(name)) for name in IMAGES]
     notes = sorted({note for candidate in chosen.values() for note in candidate.notes})
     return Resolution(choices, BaseImages(*images), tuple(notes))
 

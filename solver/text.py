@@ -166,20 +166,24 @@ def _facts(facts: Sequence[Fact]) -> list[str]:
             rows.setdefault(fact.text, []).append(fact)
         texts = list(rows)
         shown = texts if len(texts) <= ALIKE + 1 else texts[:ALIKE]
-        for text in shown:
-            numbers = ", ".join(str(fact.row) for fact in rows[text])
-            lines.append(f"{text} [{table}:{numbers}]")
+        lines += [f"{text} {_place(table, [fact.row for fact in rows[text]])}" for text in shown]
         if len(shown) < len(texts):
             last = rows[texts[-1]][-1].key
             lines.append(f"and {len(texts) - len(shown)} more like these, to {last} [{table}]")
     return lines
 
 
+def _place(table: str, rows: Sequence[int]) -> str:
+    """Where facts stand; those of a package index stand in no row."""
+    numbers = ", ".join(str(row) for row in rows if row)
+    return f"[{table}:{numbers}]" if numbers else f"[{table}]"
+
+
 def _link(link: Link, package: str) -> str:
     subject = "" if link.package == package else f"{link.package}: "
     if isinstance(link.reason, Requirement):
         return f"{subject}{requirement_text(link.reason)}"
-    return f"{subject}{link.reason.text} [{link.reason.table}:{link.reason.row}]"
+    return f"{subject}{link.reason.text} {_place(link.reason.table, [link.reason.row])}"
 
 
 def _reasons(refusal: Refusal) -> list[str]:

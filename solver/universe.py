@@ -35,7 +35,7 @@ class Fact:
     """What a table row states, for people.
 
     table: file of the table, relative to the package: `compat/torch.csv`.
-    row: 1-based line number in that file.
+    row: 1-based line number in that file; 0 for what a package index says.
     key: what identifies the row to a reader: `torch 2.4.1`.
     text: a sentence without a final full stop: `torch 2.4.1 has wheels for Python 3.8 to 3.12`.
     """
@@ -141,9 +141,14 @@ class Package:
 
 @dataclass(frozen=True)
 class Universe:
-    """All packages by name; make one with `Universe.of`."""
+    """All packages by name; make one with `Universe.of`.
+
+    complete: packages of which all versions are known, so that one that is not there does not
+    exist.
+    """
 
     packages: Mapping[str, Package]
+    complete: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, candidates: Iterable[Candidate]) -> Universe:
@@ -170,7 +175,11 @@ class Universe:
         """This universe and more candidates; one with a known label takes the old one's place."""
         merged = {(candidate.package, candidate.label): candidate for candidate in self}
         merged.update({(candidate.package, candidate.label): candidate for candidate in extra})
-        return Universe.of(merged.values())
+        return Universe(Universe.of(merged.values()).packages, self.complete)
+
+    def completed(self, names: Iterable[str]) -> Universe:
+        """This universe with more packages of which all versions are known."""
+        return Universe(self.packages, self.complete.union(names))
 
 
 def _package(name: str, candidates: list[Candidate]) -> Package:

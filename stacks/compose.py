@@ -32,12 +32,14 @@ class Composition:
     platform: str
 
 
-def load(root: Path, platform: str = "linux/amd64") -> Composition:
+def load(root: Path, platform: str = "linux/amd64", base_image: str = "") -> Composition:
     """Read the project in `root` and compose its blocks for a platform.
 
+    base_image: instead of the project's own word on it, as `--base-image` gives it.
     Raises UserError with every fault of the project's files, or when no stack knows the project.
     """
-    return compose(read_project(root), platform)
+    project = read_project(root)
+    return compose(project.with_base_image(base_image) if base_image else project, platform)
 
 
 def compose(project: Project, platform: str) -> Composition:

@@ -16,6 +16,7 @@ from ..blocks.entrypoint import Entrypoint
 from ..blocks.environment import Environment
 from ..blocks.jax import Jax
 from ..blocks.labels import Labels
+from ..blocks.local_packages import LocalPackages
 from ..blocks.openapi import OpenApi
 from ..blocks.pip import Pip
 from ..blocks.pip_tool import PipTool
@@ -59,6 +60,8 @@ class PythonStack(Stack):
         if CaCertificates.detect(project):
             yield CaCertificates()
         yield Apt(extra=Entrypoint.packages)
+        if User.detect(project):
+            yield User()
         yield UvTool()
         yield PythonVersion()
         if RequirementFiles.detect(project):
@@ -74,8 +77,10 @@ class PythonStack(Stack):
         elif Uv.detect(project):
             yield Uv(platform)
         yield CogRuntime()
+        if LocalPackages.detect(project):
+            yield LocalPackages(keep=("cog", "coglet"))
         yield Entrypoint()
-        for after in (Train, Concurrency, User, Run, OpenApi, Labels):
+        for after in (Train, Concurrency, Run, OpenApi, Labels):
             if after.detect(project):
                 yield after()
         weights = WeightFiles(project)

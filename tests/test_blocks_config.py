@@ -9,6 +9,8 @@ import pytest
 
 from cogpack.blocks.labels import Labels
 from cogpack.errors import UserError
+from cogpack.llb.capabilities import Capabilities
+from cogpack.llb.compile import compile_plan
 from cogpack.plan import model
 from cogpack.plan.composer import Composer
 from cogpack.plan.model import Env, Exec, SecretMount, StageInput
@@ -138,7 +140,8 @@ def test_a_number_gets_a_home_and_a_name_an_account(tmp_path: Path) -> None:
     assert plan.config.user == "app:staff"
     assert "HOME" not in plan.config.env
     assert "useradd --create-home --gid staff" in command(plan, "user").command
-    assert "user" in exported(plan)
+    ids = exported(plan)
+    assert ids.index("export:apt") < ids.index("export:user") < ids.index("export:python")
 
 
 def test_the_config_label_is_in_cogs_words(tmp_path: Path) -> None:
@@ -252,3 +255,34 @@ def test_a_signature_that_is_no_api_stops_the_plan(tmp_path: Path) -> None:
     with pytest.raises(UserError) as raised:
         planned(write_project(tmp_path, files={"predict.py": source}))
     assert len(raised.value.faults) == 2
+
+
+def test_a_document_of_ones_own_takes_the_place_of_the_signature(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unreadable = "class Predictor:\n    def run(self, x: Tensor):\n        ...\n"
+    folder = write_project(tmp_path, files={"predict.py": unreadable})
+    own = tmp_path / "own.json"
+    monkeypatch.setenv("COG_OPENAPI_SCHEMA", str(own))
+    own.write_text('{"openapi": "3.0.2", "components": {}}')
+    label = planned(folder).config.labels["run.cog.openapi_schema"]
+    assert json.loads(label) == {"openapi": "3.0.2", "components": {}}
+    for content, told in (("{", "not JSON"), ("[]", "no OpenAPI document")):
+        own.write_text(content)
+        with pytest.raises(UserError, match=told):
+            planned(folder)
+    own.unlink()
+    with pytest.raises(UserError, match="cannot be read"):
+        planned(folder)
+
+
+def test_a_daemon_with_neither_merge_nor_diff_can_build_all_of_it(tmp_path: Path) -> None:
+    settings = (
+        "  pre_install: [echo a]\n  run: [echo b]\nenvironment: [A=b]\ncogpack:\n  user: app\n"
+        "weights:\n  - {name: w, target: /w, source: {uri: w}}"
+    )
+    plan = planned(write_project(tmp_path, settings, {"w/x": "x"}))
+    bare = Capabilities(diff=False, merge=False, file_replace=False, file_symlink=False)
+    layers = {name for name in exported(plan) if name.startswith("export:")}
+    assert {"export:user", "export:weights-w", "export:openapi", "export:source"} <= layers
+    assert compile_plan(plan, capabilities=bare).definition

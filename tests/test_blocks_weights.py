@@ -9,6 +9,7 @@ import pytest
 
 from cogpack.blocks.weight_files import LARGE, literal
 from cogpack.errors import UserError
+from cogpack.llb.client.walk import Tree
 from cogpack.llb.compile import compile_plan
 from cogpack.llb.proto import ops_pb2 as pb
 from cogpack.patterns import PatternSet
@@ -160,7 +161,7 @@ def test_sources_that_cannot_be_had_are_told_with_their_line(
     assert (fault.origin.where, bool(fault.hint)) == ("cog.yaml:8", True)
 
 
-def test_copies_forget_times_owners_and_umask(tmp_path: Path) -> None:
+def test_copies_forget_times_and_owners(tmp_path: Path) -> None:
     write_project(tmp_path, SETTINGS.format(uri="weights"), {"weights/a.bin": "a"})
     plan = planned(tmp_path)
     ops = {
@@ -178,7 +179,7 @@ def test_copies_forget_times_owners_and_umask(tmp_path: Path) -> None:
     assert len(placed) == 2
     for copy in placed:
         assert copy.timestamp == 315532800 * 10**9
-        assert (copy.mode, copy.modeStr) == (-1, "u=rwX,go=rX")
+        assert copy.mode == -1
         assert (copy.owner.user.byID, copy.owner.group.byID) == (0, 0)
         assert not copy.include_patterns
         assert not copy.exclude_patterns
@@ -201,3 +202,17 @@ def test_the_tree_lists_files_and_links_and_follows_none(tmp_path: Path) -> None
     assert list_files(tmp_path, ["sub"]) == (TreeFile("link", 0, is_link=True),)
     with pytest.raises(UserError, match="pattern"):
         list_files(tmp_path, ["[a"])
+
+
+@pytest.mark.parametrize(
+    ("mode", "sent"), [(0o600, 0o644), (0o664, 0o644), (0o4711, 0o755), (0o755, 0o755)]
+)
+def test_of_permissions_only_what_git_keeps_is_sent(tmp_path: Path, mode: int, sent: int) -> None:
+    (tmp_path / "folder").mkdir(mode=0o700)
+    (tmp_path / "file").touch()
+    (tmp_path / "file").chmod(mode)
+    (tmp_path / "link").symlink_to("file")
+    modes = {entry.path: entry.mode & 0xFFFFFF for entry in Tree(tmp_path, plain_modes=True).walk()}
+    assert modes == {"file": sent, "folder": 0o755, "link": 0o777}
+    modes = {entry.path: entry.mode & 0o777 for entry in Tree(tmp_path).walk()}
+    assert modes == {"file": mode & 0o777, "folder": 0o700, "link": 0o777}

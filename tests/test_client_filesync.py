@@ -35,8 +35,13 @@ def plant(root: Path, *paths: str) -> Path:
     return root
 
 
-def walked(root: Path, **patterns: tuple[str, ...]) -> list[str]:
-    return [entry.path for entry in Tree(root, **patterns).walk()]
+def walked(
+    root: Path,
+    include: tuple[str, ...] = (),
+    exclude: tuple[str, ...] = (),
+    follow: tuple[str, ...] = (),
+) -> list[str]:
+    return [entry.path for entry in Tree(root, include, exclude, follow).walk()]
 
 
 def test_the_order_of_the_receiver(tmp_path: Path) -> None:

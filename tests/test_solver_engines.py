@@ -67,6 +67,8 @@ def check_optimum(
     """The SAT engine finds the best solution of all, or that there is none."""
     with Engine(universe, requirements) as engine:
         optimum = engine.optimum(policy)
+        settled = engine.optimum(policy, settle=True)
+    assert (optimum and optimum.chosen) == (settled and settled.chosen)
     assert (optimum is None) == (not solutions)
     if optimum is not None:
         assert dict(optimum.chosen) == dict(best(universe, policy, solutions))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from packaging.specifiers import SpecifierSet
@@ -10,7 +10,7 @@ from packaging.version import Version
 
 from ...index import Metadata, NoMetadata
 from ..cells import Cells, Sheet
-from .finding import Finding, Found
+from .finding import Finding, Found, Missed
 from .needs import needed
 from .releases import (
     DEFAULT_SOURCE,
@@ -22,9 +22,10 @@ from .releases import (
     newest_pythons,
     read_metadata,
 )
+from .sources import UnreachedError
 from .torch import VARIANT_SOURCE
 from .wheels import Build
-from .world import UnreachedError, World
+from .world import World
 
 __all__ = ["find", "pages"]
 
@@ -42,10 +43,10 @@ def find(sheet: Sheet, world: World, sheets: Mapping[str, Sheet]) -> Finding:
         pythons = newest_pythons(sheets["python"])
         rows, notes = _read_releases(past, world, pythons)
     except UnreachedError as error:
-        return Finding(failures=(f"{error}; {sheet.name} is left as it is",))
+        return Finding(missed=(Missed(str(error), sheet.name),))
     variants = _read_variants(sheet, world, sheets["torch"])
     told = tuple(_with_variants(found, sheet, sheets["torch"], variants) for found in rows)
-    return Finding(told, past.absent(sheet.name, world.since), notes, variants.failures)
+    return Finding(told, past.absent(sheet.name, world.since), notes, variants.missed)
 
 
 def _read_releases(
@@ -112,13 +113,13 @@ class _Variants:
 
     offered: Mapping[tuple[Version, str], frozenset[str]]
     reached: frozenset[str]
-    failures: tuple[str, ...]
+    missed: tuple[Missed, ...]
 
 
 def _read_variants(sheet: Sheet, world: World, torch: Sheet) -> _Variants:
     urls = {row["index_url"]: row["variant"] for row in torch.rows if row["index_url"]}
     offered: dict[tuple[Version, str], set[str]] = {}
-    reached, failures = set(), []
+    reached, missed = set(), []
     oldest = min(Version(row["version"]) for row in sheet.rows)
     for url, variant in sorted(urls.items()):
         rows = [
@@ -133,10 +134,10 @@ def _read_variants(sheet: Sheet, world: World, torch: Sheet) -> _Variants:
                 rows,
                 url,
                 oldest=oldest,
-                counts=lambda version, variant=variant: version.local == variant,
+                counts=_of_variant(variant),
             )
         except UnreachedError as error:
-            failures.append(f"{error}; the variant {variant} of {sheet.name} is left as it is")
+            missed.append(Missed(str(error), f"{sheet.name}'s variant {variant}"))
             continue
         reached.add(variant)
         for release in past.releases:
@@ -144,7 +145,11 @@ def _read_variants(sheet: Sheet, world: World, torch: Sheet) -> _Variants:
                 key = (Version(release.version.public), architecture)
                 offered.setdefault(key, set()).add(variant)
     frozen = {key: frozenset(variants) for key, variants in offered.items()}
-    return _Variants(frozen, frozenset(reached), tuple(failures))
+    return _Variants(frozen, frozenset(reached), tuple(missed))
+
+
+def _of_variant(variant: str) -> Callable[[Version], bool]:
+    return lambda version: version.local == variant
 
 
 def _with_variants(found: Found, sheet: Sheet, torch: Sheet, variants: _Variants) -> Found:

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Mapping
 from packaging.version import Version
 
 from ..cells import Cells, Sheet
-from .finding import Finding, Found
+from .finding import Finding, Found, Missed
 from .releases import DEFAULT_SOURCE, history
-from .world import UnreachedError, World
+from .sources import UnreachedError
+from .world import World
 
 __all__ = ["PACKAGE", "cuda", "cudnn"]
 
@@ -30,7 +31,7 @@ def cuda(sheet: Sheet, world: World, _: Mapping[str, Sheet]) -> Finding:
     try:
         past = history(world, PACKAGE, (), oldest=min(known))
     except UnreachedError as error:
-        return Finding(failures=(f"{error}; cuda is left as it is",))
+        return Finding(missed=(Missed(str(error), "cuda"),))
     found, notes = [], []
     for release in past.releases:
         version = Version(".".join(map(str, release.version.release[:_RELEASE_NUMBERS])))

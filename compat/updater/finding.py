@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ..cells import Cells, Key, Sheet, sort_key
 from ..rows import OPTIONAL, columns
 
-__all__ = ["Finding", "Found", "laid_over"]
+__all__ = ["Finding", "Found", "Missed", "laid_over"]
 
 
 @dataclass(frozen=True)
@@ -29,19 +30,26 @@ class Found:
     defaults: Cells = field(default_factory=dict)
 
 
+class Missed(NamedTuple):
+    """A source that was not reached. reason: which and why. left: what stays as it is for it."""
+
+    reason: str
+    left: str
+
+
 @dataclass(frozen=True)
 class Finding:
     """What the sources of one table told.
 
     rows: what they have. absent: keys of rows that they had once and have no longer.
     notes: what a reader may want to know, a release that was left out for example.
-    failures: sources that were not reached, and what was left as it is for it.
+    missed: sources that were not reached.
     """
 
     rows: tuple[Found, ...] = ()
     absent: frozenset[Key] = frozenset()
     notes: tuple[str, ...] = ()
-    failures: tuple[str, ...] = ()
+    missed: tuple[Missed, ...] = ()
 
 
 def laid_over(sheet: Sheet, finding: Finding, today: str) -> Sheet:

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from packaging.version import InvalidVersion, Version
 
 from ..cells import Cells, Sheet, sort_key
-from .finding import Finding, Found
-from .world import UnreachedError, World
+from .finding import Finding, Found, Missed
+from .sources import UnreachedError
+from .world import World
 
 __all__ = ["base_images", "cuda_images"]
 
@@ -31,7 +32,7 @@ def cuda_images(sheet: Sheet, world: World, sheets: Mapping[str, Sheet]) -> Find
     try:
         tags = _tags(world, _CUDA)
     except UnreachedError as error:
-        return Finding(failures=(f"{error}; cuda_images is left as it is",))
+        return Finding(missed=(Missed(str(error), "cuda_images"),))
     found, notes = _cuda_rows(tags, sheet, sheets)
     offered = {sort_key(sheet.name, one.cells) for one in found}
     absent = set(sheet.by_key) - offered
@@ -39,9 +40,9 @@ def cuda_images(sheet: Sheet, world: World, sheets: Mapping[str, Sheet]) -> Find
     if 2 * len(known & offered) < len(known):
         text = (
             f"the tags of {_CUDA} have only {len(known & offered)} of the {len(known)} images "
-            "that the table knows: they are not believed; cuda_images is left as it is"
+            "that the table knows: they are not believed"
         )
-        return Finding(failures=(text,))
+        return Finding(missed=(Missed(text, "cuda_images"),))
     if world.since is not None:
         found = [one for one in found if Version(one.cells["cuda"]) >= world.since]
         absent = {key for key in absent if _first(key) >= world.since}
@@ -101,27 +102,28 @@ def base_images(sheet: Sheet, world: World, sheets: Mapping[str, Sheet]) -> Find
     found: list[Found] = []
     absent: set[tuple[object, ...]] = set()
     notes: list[str] = []
-    failures: list[str] = []
+    missed: list[Missed] = []
     for repository in sorted({_split(row["ref"])[0] for row in sheet.rows} - {""}):
         rows = [row for row in sheet.rows if _split(row["ref"])[0] == repository]
         try:
             tags = _tags(world, repository)
         except UnreachedError as error:
-            failures.append(f"{error}; the images of {repository} are left as they are")
+            missed.append(Missed(str(error), f"the images of {repository}"))
             continue
         held = [row for row in rows if _split(row["ref"])[1] in tags]
         if 2 * len(held) < len([row for row in rows if not row["withdrawn"]]):
-            failures.append(
+            text = (
                 f"the tags of {repository} have only {len(held)} of the {len(rows)} images that "
                 "the table knows: they are not believed"
             )
+            missed.append(Missed(text, f"the images of {repository}"))
             continue
         absent |= {sort_key(sheet.name, row) for row in rows if row not in held}
         found += [one for row in held if (one := _held(row, tags))]
         found += _new_minors(rows, tags, sheets)
         notes += _unknown_pythons(found, sheets)
     known = [one for one in found if not _unknown_pythons([one], sheets)]
-    return Finding(tuple(known), frozenset(absent), tuple(dict.fromkeys(notes)), tuple(failures))
+    return Finding(tuple(known), frozenset(absent), tuple(dict.fromkeys(notes)), tuple(missed))
 
 
 def _split(ref: str) -> tuple[str, str]:

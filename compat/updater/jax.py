@@ -8,7 +8,7 @@ from packaging.version import Version
 
 from ...index import Metadata, NoMetadata
 from ..cells import Sheet
-from .finding import Finding, Found
+from .finding import Finding, Found, Missed
 from .needs import needed
 from .releases import (
     DEFAULT_SOURCE,
@@ -19,8 +19,9 @@ from .releases import (
     newest_pythons,
     read_metadata,
 )
+from .sources import UnreachedError
 from .wheels import Build, pure_python
-from .world import UnreachedError, World
+from .world import World
 
 __all__ = ["jax", "plugin_pages", "plugins"]
 
@@ -44,7 +45,7 @@ def jax(sheet: Sheet, world: World, sheets: Mapping[str, Sheet]) -> Finding:
         asked = [one for one in past.releases if world.recheck or not past.is_known(one.version)]
         answers = list(read_metadata(world, past, [(one, one.files) for one in asked]))
     except UnreachedError as error:
-        return Finding(failures=(f"{error}; jax is left as it is",))
+        return Finding(missed=(Missed(str(error), "jax"),))
     found = [
         Found({"version": str(one.version), "python": _python(one)}, {"": DEFAULT_SOURCE})
         for one in past.releases
@@ -88,18 +89,18 @@ def plugins(sheet: Sheet, world: World, sheets: Mapping[str, Sheet]) -> Finding:
     pythons = newest_pythons(sheets["python"])
     found: list[Found] = []
     notes: list[str] = []
-    failures: list[str] = []
+    missed: list[Missed] = []
     absent = frozenset[tuple[object, ...]]()
     for package in sorted({row["package"] for row in sheet.rows}):
         try:
             rows, gone, left = _plugin(sheet, world, pythons, package)
         except UnreachedError as error:
-            failures.append(f"{error}; {package} is left as it is")
+            missed.append(Missed(str(error), package))
             continue
         found += rows
         absent |= gone
         notes += left
-    return Finding(tuple(found), absent, tuple(notes), tuple(failures))
+    return Finding(tuple(found), absent, tuple(notes), tuple(missed))
 
 
 def _plugin(

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 
 from packaging.version import Version
 
-from .world import UnreachedError, World
+from .sources import UnreachedError
+from .world import World
 
 __all__ = ["NOTES_SOURCE", "Kernels", "read_notes"]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.specifiers import Specifier, SpecifierSet
 from packaging.utils import canonicalize_name
@@ -72,13 +71,14 @@ def _holds(
     marker = requirement.marker
     if marker is None:
         return True
-    environment = {
-        **default_environment(),
+    environment: dict[str, str] = {
         "implementation_name": "cpython",
         "os_name": "posix",
         "platform_machine": _MACHINES[architecture],
         "platform_python_implementation": "CPython",
+        "platform_release": "",
         "platform_system": "Linux",
+        "platform_version": "",
         "sys_platform": "linux",
         "extra": extra,
     }

@@ -12,7 +12,7 @@ from packaging.version import Version
 
 from ...index import Metadata, NoMetadata
 from ..cells import Sheet, sort_key
-from .finding import Finding, Found
+from .finding import Finding, Found, Missed
 from .needs import needed
 from .releases import (
     DEFAULT_SOURCE,
@@ -23,8 +23,9 @@ from .releases import (
     newest_pythons,
     read_metadata,
 )
+from .sources import UnreachedError
 from .wheels import pure_python
-from .world import UnreachedError, World
+from .world import World
 
 __all__ = ["FRAMEWORKS", "find", "pages"]
 
@@ -50,17 +51,17 @@ def find(
     found: list[Found] = []
     absent: set[tuple[object, ...]] = set()
     notes: list[str] = []
-    failures: list[str] = []
+    missed: list[Missed] = []
     for package in sorted({row["package"] for row in sheet.rows} | {*added}):
         try:
             one = _library(package, sheet, world, pythons, sheets)
         except UnreachedError as error:
-            failures.append(f"{error}; the pins of {package} are left as they are")
+            missed.append(Missed(str(error), f"the pins of {package}"))
             continue
         found += one.rows
         absent |= one.absent
         notes += one.notes
-    return Finding(tuple(found), frozenset(absent), tuple(notes), tuple(failures))
+    return Finding(tuple(found), frozenset(absent), tuple(notes), tuple(missed))
 
 
 def _library(
@@ -75,9 +76,7 @@ def _library(
     asked = [one for one in past.releases if world.recheck or not past.is_known(one.version)]
     answers = {
         release.version: metadata
-        for release, _, metadata in read_metadata(
-            world, past, [(one, one.files) for one in asked]
-        )
+        for release, _, metadata in read_metadata(world, past, [(one, one.files) for one in asked])
     }
     found, notes = [], []
     # A new library begins at its oldest release whose pins the tables can judge.

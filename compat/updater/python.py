@@ -19,9 +19,10 @@ import msgspec
 from packaging.version import InvalidVersion, Version
 
 from ..cells import Cells, Sheet
-from .finding import Finding, Found
+from .finding import Finding, Found, Missed
+from .sources import UnreachedError
 from .wheels import ARCHITECTURES
-from .world import UnreachedError, World
+from .world import World
 
 __all__ = ["Managed", "find", "uv_builds"]
 
@@ -64,11 +65,11 @@ class _Download(msgspec.Struct):
 
 def find(sheet: Sheet, world: World, sheets: Mapping[str, Sheet]) -> Finding:
     """What the three sources say; each that fails leaves its column as it is."""
-    failures: list[str] = []
-    ends = _try(lambda: _ends(world), failures, "ends of life are left as they are")
-    listed = _try(lambda: _releases(world), failures, "new releases are those that uv has")
+    missed: list[Missed] = []
+    ends = _try(lambda: _ends(world), missed, "ends of life")
+    listed = _try(lambda: _releases(world), missed, "releases that uv has not")
     pinned = max((Version(row["version"]) for row in sheets["tools"].rows), default=Version("0"))
-    managed = _try(lambda: uv_builds(pinned), failures, "what uv can fetch is left as it is")
+    managed = _try(lambda: uv_builds(pinned), missed, "what uv can fetch")
     oldest = min(Version(row["version"]) for row in sheet.rows)
     known = {Version(row["version"]): row for row in sheet.rows}
     wanted = {*known, *(listed or ()), *(managed.builds if managed else ())}
@@ -82,7 +83,7 @@ def find(sheet: Sheet, world: World, sheets: Mapping[str, Sheet]) -> Finding:
             found.append(one)
         else:
             notes.add(f"Python {_minor(str(version))} is left out: its end of life is not known")
-    return Finding(tuple(found), notes=tuple(sorted(notes)), failures=tuple(failures))
+    return Finding(tuple(found), notes=tuple(sorted(notes)), missed=tuple(missed))
 
 
 def _found(
@@ -103,11 +104,11 @@ def _found(
     return Found(cells, source, guess)
 
 
-def _try(ask: Callable[[], T], failures: list[str], consequence: str) -> T | None:
+def _try(ask: Callable[[], T], missed: list[Missed], left: str) -> T | None:
     try:
         return ask()
     except UnreachedError as error:
-        failures.append(f"{error}; {consequence}")
+        missed.append(Missed(str(error), left))
         return None
 
 

@@ -17,7 +17,7 @@ from ...index import Fetcher
 from ...index.http import Answer
 from ...index.location import display, origin_of
 from ...index.pagecache import PageCache
-from .world import UnreachedError
+from .sources import UnreachedError
 
 __all__ = ["Registry"]
 

@@ -9,7 +9,7 @@ from packaging.version import Version
 
 from ...index import Metadata, NoMetadata
 from ..cells import Cells, Sheet
-from .finding import Finding, Found
+from .finding import Finding, Found, Missed
 from .needs import needed
 from .releases import (
     DEFAULT_SOURCE,
@@ -21,8 +21,9 @@ from .releases import (
     newest_pythons,
     read_metadata,
 )
+from .sources import UnreachedError
 from .wheels import Build, pure_python
-from .world import UnreachedError, World
+from .world import World
 
 __all__ = ["cog", "cog_pages", "tensorflow", "tool_pages", "tools", "wheels"]
 
@@ -42,7 +43,7 @@ def wheels(sheet: Sheet, world: World, _: Mapping[str, Sheet]) -> Finding:
     try:
         past = history(world, sheet.name, sheet.rows)
     except UnreachedError as error:
-        return Finding(failures=(f"{error}; {sheet.name} is left as it is",))
+        return Finding(missed=(Missed(str(error), sheet.name),))
     rows = [
         Found(_build_cells(release, build), {"": DEFAULT_SOURCE})
         for release in past.releases
@@ -55,30 +56,32 @@ def wheels(sheet: Sheet, world: World, _: Mapping[str, Sheet]) -> Finding:
 def tensorflow(sheet: Sheet, world: World, sheets: Mapping[str, Sheet]) -> Finding:
     """tensorflow: file names, and the packages that its extra brings."""
     pythons = newest_pythons(sheets["python"])
-    notes: list[str] = []
-    found: list[Found] = []
     try:
         past = history(world, "tensorflow", sheet.rows)
+        builds = [(one, build) for one in past.releases for build in one.builds.values()]
         asked = [
-            (release, build)
-            for release in past.releases
-            for build in release.builds.values()
-            if world.recheck or not past.is_known(release.version, build.architecture)
+            (one, build)
+            for one, build in builds
+            if world.recheck or not past.is_known(one.version, build.architecture)
         ]
-        files = [(release, build.files) for release, build in asked]
-        answers = list(read_metadata(world, past, files))
+        answers = read_metadata(world, past, [(one, build.files) for one, build in asked])
+        metadata = {
+            (one.version, build.architecture): told
+            for (one, build), (_, _, told) in zip(asked, answers, strict=True)
+        }
     except UnreachedError as error:
-        return Finding(failures=(f"{error}; tensorflow is left as it is",))
-    for release in past.releases:
-        for build in release.builds.values():
-            if (release, build) not in asked:
-                found.append(Found(_build_cells(release, build), {"": DEFAULT_SOURCE}))
-    for (release, build), (_, _, metadata) in zip(asked, answers, strict=True):
-        if isinstance(metadata, NoMetadata):
-            notes.append(left_out(metadata))
+        return Finding(missed=(Missed(str(error), "tensorflow"),))
+    notes: list[str] = []
+    found: list[Found] = []
+    for release, build in builds:
+        told = metadata.get((release.version, build.architecture))
+        cells = _build_cells(release, build)
+        if isinstance(told, NoMetadata):
+            notes.append(left_out(told))
+        elif told is None:
+            found.append(Found(cells, {"": DEFAULT_SOURCE}))
         else:
-            cells = _build_cells(release, build)
-            found.append(_tensorflow(metadata, build, cells, admitted(pythons, build.python)))
+            found.append(_tensorflow(told, build, cells, admitted(pythons, build.python)))
     return Finding(tuple(found), past.absent(sheet.name, world.since), tuple(notes))
 
 
@@ -118,20 +121,12 @@ def cog_pages(_: Sheet) -> Iterator[tuple[str, str]]:
 def cog(sheet: Sheet, world: World, sheets: Mapping[str, Sheet]) -> Finding:
     """cog and coglet: file names, and which coglet a cog asks for."""
     pythons = newest_pythons(sheets["python"])
-    findings = [
-        _cog(
-            sheet,
-            world,
-            pythons,
-            name,
-        )
-        for name in _RUNTIME_PACKAGES
-    ]
+    findings = [_cog(sheet, world, pythons, name) for name in _RUNTIME_PACKAGES]
     return Finding(
         tuple(found for finding in findings for found in finding.rows),
         frozenset().union(*(finding.absent for finding in findings)),
         tuple(note for finding in findings for note in finding.notes),
-        tuple(failure for finding in findings for failure in finding.failures),
+        tuple(one for finding in findings for one in finding.missed),
     )
 
 
@@ -145,7 +140,7 @@ def _cog(sheet: Sheet, world: World, pythons: tuple[Version, ...], package: str)
             release.version: metadata for release, _, metadata in read_metadata(world, past, files)
         }
     except UnreachedError as error:
-        return Finding(failures=(f"{error}; {package} is left as it is",))
+        return Finding(missed=(Missed(str(error), package),))
     notes = [left_out(one) for one in answers.values() if isinstance(one, NoMetadata)]
     found = []
     for release in past.releases:
@@ -180,17 +175,17 @@ def tool_pages(sheet: Sheet) -> Iterator[tuple[str, str]]:
 
 def tools(sheet: Sheet, world: World, _: Mapping[str, Sheet]) -> Finding:
     """The newest release of each tool; older ones stay, for who pins them."""
-    found, failures = [], []
+    found, missed = [], []
     for name in sorted({row["tool"] for row in sheet.rows}):
         rows = [row for row in sheet.rows if row["tool"] == name]
         try:
             past = history(world, name, rows)
         except UnreachedError as error:
-            failures.append(f"{error}; {name} is left as it is")
+            missed.append(Missed(str(error), name))
             continue
         if newest := _newest(past):
             found.append(Found({"tool": name, "version": newest}, {"": DEFAULT_SOURCE}))
-    return Finding(tuple(found), failures=tuple(failures))
+    return Finding(tuple(found), missed=tuple(missed))
 
 
 def _newest(past: History) -> str:

@@ -11,7 +11,7 @@ from packaging.version import Version
 
 from ...index import Metadata, NoMetadata
 from ..cells import Cells, Key, Sheet, sort_key
-from .finding import Finding, Found
+from .finding import Finding, Found, Missed
 from .kernels import NOTES_SOURCE, Kernels, read_notes
 from .needs import needed
 from .releases import (
@@ -24,8 +24,9 @@ from .releases import (
     newest_pythons,
     read_metadata,
 )
+from .sources import SOURCES, UnreachedError
 from .wheels import Build
-from .world import SOURCES, UnreachedError, World
+from .world import World
 
 __all__ = ["VARIANT_SOURCE", "find", "pages", "variant_url"]
 
@@ -89,14 +90,14 @@ class _Reader:
         self._found: dict[Key, Found] = {}
         self._absent: set[Key] = set()
         self._notes: list[str] = []
-        self._failures: list[str] = []
+        self._missed: list[Missed] = []
 
     def finding(self) -> Finding:
         return Finding(
             tuple(self._found.values()),
             frozenset(self._absent),
             tuple(self._notes),
-            tuple(self._failures),
+            tuple(self._missed),
         )
 
     def variant_urls(self) -> list[str]:
@@ -105,7 +106,7 @@ class _Reader:
         try:
             page = self._world.page(SOURCES["pytorch"], "torch")
         except UnreachedError as error:
-            self._failures.append(f"{error}; new variants of torch are not looked for")
+            self._missed.append(Missed(str(error), "new variants of torch"))
             return sorted(urls)
         oldest = self._oldest()
         for version in page.releases if page else ():
@@ -129,7 +130,7 @@ class _Reader:
             self._read_builds(past, variant)
         except UnreachedError as error:
             of = f"torch's variant {variant}" if url else "torch"
-            self._failures.append(f"{error}; the rows of {of} are left as they are")
+            self._missed.append(Missed(str(error), of))
             return
         self._absent |= past.absent("torch", self._world.since)
 
@@ -215,7 +216,7 @@ class _Reader:
         try:
             kernels = read_notes(self._world, {_minor(key) for key in lacking}, fresh)
         except UnreachedError as error:
-            self._failures.append(f"{error}; the kernels of new builds of torch stay unknown")
+            self._missed.append(Missed(str(error), "the kernels of new builds of torch"))
             return
         for key, found in lacking.items():
             if told := self._kernels_of(kernels, key, found):
@@ -260,9 +261,7 @@ def _cuda(metadata: Metadata, build: Build, pythons: tuple[Version, ...]) -> _Cu
     names = sorted({requirement.name for requirement in metadata.requires_dist})
     told: dict[str, str] = {}
     for name in names:
-        specifier = needed(
-            metadata, name, architecture=build.architecture, pythons=pythons
-        )
+        specifier = needed(metadata, name, architecture=build.architecture, pythons=pythons)
         if specifier is None:
             continue
         if _TOOLKIT.fullmatch(name):

@@ -25,6 +25,8 @@ ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _OLD_NAMES = {"manylinux1": (2, 5), "manylinux2010": (2, 12), "manylinux2014": (2, 17)}
 
 _MANYLINUX = re.compile(r"manylinux_(\d+)_(\d+)_(.+)")
+_GLIBC_PLATFORMS = ("manylinux", "linux")
+
 _CPYTHON = re.compile(r"cp3(\d+)")
 
 # `3` of Python 3: tags and specifiers of the tables know no other major.
@@ -87,9 +89,9 @@ def _by_architecture(file: File) -> dict[str, frozenset[Tag]]:
             for architecture in ARCHITECTURES.values():
                 found.setdefault(architecture, set()).add(tag)
         for machine, architecture in ARCHITECTURES.items():
-            if tag.platform.endswith(f"_{machine}") and "linux" in tag.platform:
-                if not tag.platform.startswith("musllinux"):
-                    found.setdefault(architecture, set()).add(tag)
+            # Not musl, whose tags begin with `musllinux`.
+            if tag.platform.endswith(f"_{machine}") and tag.platform.startswith(_GLIBC_PLATFORMS):
+                found.setdefault(architecture, set()).add(tag)
     return {name: frozenset(tags) for name, tags in found.items() if _minors(tags) is not None}
 
 
@@ -106,9 +108,11 @@ def _build(architecture: str, wheels: list[tuple[File, frozenset[Tag]]]) -> Buil
             floors.append(min(known))
     texts = {file.requires_python for file, _ in wheels if file.requires_python}
     bounds = _bounds(exact, open_from)
-    floor = ".".join(map(str, max(floors))) if floors else ""
+    glibc = ".".join(map(str, max(floors))) if floors else ""
     files = tuple(file for file, _ in wheels)
-    return Build(architecture, _specifier(bounds, _common(texts)), floor, files)
+    # Wheels may differ in their `Requires-Python`: then all of them must hold.
+    python = _specifier(bounds, ",".join(sorted(texts)))
+    return Build(architecture, python, glibc, files)
 
 
 @dataclass(frozen=True)
@@ -157,11 +161,6 @@ def _glibc(platform: str) -> tuple[int, int] | None:
     if named:
         return int(named[1]), int(named[2])
     return _OLD_NAMES.get(platform.partition("_")[0])
-
-
-def _common(texts: set[str]) -> str:
-    """The `Requires-Python` of a build whose wheels may differ in it: all of them must hold."""
-    return ",".join(sorted(texts))
 
 
 def _specifier(bounds: _Bounds, requires_python: str) -> str:

@@ -7,7 +7,8 @@ another one that was asked for: else it is the wrong server.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from urllib.parse import urlsplit
@@ -18,26 +19,10 @@ from ...errors import Failure
 from ...index import Fetcher, File, IndexClient, Location, Metadata, NoMetadata, Page
 from ...index.location import display, parse_location
 from ...index.pagecache import PageCache
+from .registry import Registry
+from .sources import SOURCES, UnreachedError
 
-__all__ = ["SOURCES", "UnreachedError", "World", "lost_half"]
-
-SOURCES: Mapping[str, str] = {
-    # PyTorch's own package index, a folder for each variant.
-    "pytorch": "https://download.pytorch.org/whl",
-    # What each release has kernels for stands in RELEASE.md of its branch and of main.
-    "pytorch-notes": "https://raw.githubusercontent.com/pytorch/pytorch",
-    # The end of life of each minor of Python: release-cycle.json.
-    "python-cycle": "https://peps.python.org/api",
-    # The releases of Python: v2/downloads/release/.
-    "python-releases": "https://www.python.org/api",
-    # The registry behind docker.io.
-    "docker.io": "https://registry-1.docker.io",
-}
-"""Source -> where it lives when no mirror is named."""
-
-
-class UnreachedError(Exception):
-    """A source was not reached, or what it said cannot be true; the text says which and why."""
+__all__ = ["World", "lost_half"]
 
 
 @dataclass(frozen=True)
@@ -89,10 +74,8 @@ class World:
         Raises UnreachedError.
         """
         location = self.index(url)
-        try:
+        with self._reached(location.url):
             page = self.client.page(location, name)
-        except Failure as error:
-            raise UnreachedError(str(error.faults[0])) from error
         host = urlsplit(location.url).netloc
         if page is not None:
             self._answering.add(host)
@@ -107,17 +90,16 @@ class World:
 
         Raises UnreachedError when the network is at fault.
         """
-        try:
-            return self.client.metadata(name, files, self.index(url))
-        except Failure as error:
-            raise UnreachedError(str(error.faults[0])) from error
+        location = self.index(url)
+        with self._reached(location.url):
+            return self.client.metadata(name, files, location)
 
     def document(self, url: str) -> bytes | None:
         """A document, asked for conditionally; None when it does not exist.
 
         Raises UnreachedError.
         """
-        try:
+        with self._reached(url):
             return self.cache.get(
                 url,
                 "*/*",
@@ -125,17 +107,43 @@ class World:
                 lambda answer: answer.body,
                 refresh=True,
             )
-        except Failure as error:
-            raise UnreachedError(str(error.faults[0])) from error
 
     @cached_property
     def registry(self) -> Registry:
         """The registry behind docker.io."""
         return Registry(self.address("docker.io"), self.documents, self.cache)
 
+    @contextmanager
+    def _reached(self, url: str) -> Iterator[None]:
+        """Raises UnreachedError for what fails in the block, at once for a server that is gone."""
+        host = urlsplit(url).netloc
+        if host in self._gone:
+            raise UnreachedError(self._gone[host])
+        try:
+            yield
+        except Failure as error:
+            text = str(error.faults[0])
+            if _is_unconnected(error):
+                text = self._gone.setdefault(host, text)
+            raise UnreachedError(text) from error
+
+    @cached_property
+    def _gone(self) -> dict[str, str]:
+        return {}
+
     @cached_property
     def _answering(self) -> set[str]:
         return set()
+
+
+def _is_unconnected(error: BaseException | None) -> bool:
+    import httpx
+
+    while error is not None:
+        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+            return True
+        error = error.__cause__
+    return False
 
 
 def lost_half(what: str, known: Iterable[Version], page: Page | None) -> None:
@@ -153,4 +161,3 @@ def lost_half(what: str, known: Iterable[Version], page: Page | None) -> None:
             f"the page of {what} on {display(page.index)} has only {kept} of the {len(wanted)} "
             "releases that the table knows: it is not believed"
         )
-

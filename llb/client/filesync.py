@@ -32,18 +32,21 @@ CHUNK_BYTES = 1 << 18
 _BATCH_ENTRIES = 128
 
 
-def filesync_service(folders: Mapping[str, Path]) -> Service:
-    """Serve folders by name; the name and the patterns come with the call, as metadata."""
+def filesync_service(folders: Mapping[str, Path], *, plain_modes: bool = False) -> Service:
+    """Serve folders by name; the name and the patterns come with the call, as metadata.
+
+    plain_modes: as in `walk.Tree`.
+    """
 
     def diff_copy(metadata: Metadata, messages: Messages) -> Iterator[Sequence[bytes]]:
-        tree = _tree(folders, _decoded(metadata))
+        tree = _tree(folders, _decoded(metadata), plain_modes)
         for batch in send(tree, messages):
             yield [packet.SerializeToString() for packet in batch]
 
     return Service("moby.filesync.v1.FileSync", {"DiffCopy": diff_copy})
 
 
-def _tree(folders: Mapping[str, Path], options: Metadata) -> Tree:
+def _tree(folders: Mapping[str, Path], options: Metadata, plain_modes: bool) -> Tree:
     name = next(iter(options.get("dir-name", ())), "")
     if name not in folders:
         raise CogpackError(f"the build reads the local folder `{name}`, which was not offered")
@@ -53,6 +56,7 @@ def _tree(folders: Mapping[str, Path], options: Metadata) -> Tree:
             options.get("include-patterns", ()),
             options.get("exclude-patterns", ()),
             options.get("followpaths", ()),
+            plain_modes,
         )
     except PatternError as error:
         raise UserError(f"{error} (in the patterns for the local folder `{name}`)") from None

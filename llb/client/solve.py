@@ -34,6 +34,7 @@ class SolveOptions:
 
     exports: what to leave behind; none only builds, and fills the daemon's cache.
     folders: the local folders that the definition may read, by the names that it uses.
+    plain_modes: of their permissions, send only whether a file can be run.
     secrets: the build's secrets by id. They are masked in every event and message.
     image_config: the OCI image config, JSON, for exports that are images.
     session_id: the id by which the definition names the session that offers the folders, from
@@ -43,6 +44,7 @@ class SolveOptions:
 
     exports: tuple[Export, ...] = ()
     folders: Mapping[str, Path] = field(default_factory=dict)
+    plain_modes: bool = False
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     image_config: bytes = b""
     session_id: str = ""
@@ -107,7 +109,7 @@ def _services(
 ) -> list[Service]:
     services = [auth_service(environ), secrets_service(options.secrets)]
     if options.folders:
-        services.append(filesync_service(options.folders))
+        services.append(filesync_service(options.folders, plain_modes=options.plain_modes))
     if targets:
         services.append(filesend_service(targets))
     return services

@@ -66,6 +66,13 @@ def posix_permissions(mode: int) -> int:
     )
 
 
+def _plain(mode: int) -> int:
+    """The kind of a file with the permissions of git: 0755 for folders and programs, else 0644."""
+    if stat.S_ISLNK(mode):
+        return mode
+    return stat.S_IFMT(mode) | (0o755 if stat.S_ISDIR(mode) or mode & stat.S_IXUSR else 0o644)
+
+
 @dataclass
 class _Folder:
     """A folder whose entries are being walked."""
@@ -84,6 +91,8 @@ class Tree:
 
     root: the folder. include, exclude: patterns as in .dockerignore; no include means all.
     follow: paths, with wildcards, that are included together with what their links point to.
+    plain_modes: say of permissions only what git keeps, whether a file can be run: the rest is the
+    umask of whoever made it, and what a private umask hides, others in an image could not read.
 
     Raises PatternError when a pattern is malformed.
     """
@@ -92,6 +101,7 @@ class Tree:
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     follow: tuple[str, ...] = ()
+    plain_modes: bool = False
     _includes: PatternSet = field(init=False, repr=False, compare=False)
     _excludes: PatternSet = field(init=False, repr=False, compare=False)
 
@@ -186,7 +196,7 @@ class Tree:
             raise self._unreadable(path, "file", error) from None
         packet = fsutil_pb2.Stat(
             path=path,
-            mode=go_mode(status.st_mode),
+            mode=go_mode(_plain(status.st_mode) if self.plain_modes else status.st_mode),
             modTime=status.st_mtime_ns,
             linkname=target,
         )

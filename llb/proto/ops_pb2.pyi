@@ -210,7 +210,7 @@ class FileAction(_message.Message):
     def __init__(self, input: _Optional[int] = ..., secondaryInput: _Optional[int] = ..., output: _Optional[int] = ..., copy: _Optional[_Union[FileActionCopy, _Mapping]] = ..., mkfile: _Optional[_Union[FileActionMkFile, _Mapping]] = ..., mkdir: _Optional[_Union[FileActionMkDir, _Mapping]] = ..., rm: _Optional[_Union[FileActionRm, _Mapping]] = ..., symlink: _Optional[_Union[FileActionSymlink, _Mapping]] = ...) -> None: ...
 
 class FileActionCopy(_message.Message):
-    __slots__ = ("src", "dest", "owner", "mode", "followSymlink", "dirCopyContents", "createDestPath", "allowWildcard", "timestamp", "include_patterns", "exclude_patterns", "alwaysReplaceExistingDestPaths", "modeStr")
+    __slots__ = ("src", "dest", "owner", "mode", "followSymlink", "dirCopyContents", "createDestPath", "allowWildcard", "timestamp", "include_patterns", "exclude_patterns", "alwaysReplaceExistingDestPaths")
     SRC_FIELD_NUMBER: _ClassVar[int]
     DEST_FIELD_NUMBER: _ClassVar[int]
     OWNER_FIELD_NUMBER: _ClassVar[int]
@@ -223,7 +223,6 @@ class FileActionCopy(_message.Message):
     INCLUDE_PATTERNS_FIELD_NUMBER: _ClassVar[int]
     EXCLUDE_PATTERNS_FIELD_NUMBER: _ClassVar[int]
     ALWAYSREPLACEEXISTINGDESTPATHS_FIELD_NUMBER: _ClassVar[int]
-    MODESTR_FIELD_NUMBER: _ClassVar[int]
     src: str
     dest: str
     owner: ChownOpt
@@ -236,8 +235,7 @@ class FileActionCopy(_message.Message):
     include_patterns: _containers.RepeatedScalarFieldContainer[str]
     exclude_patterns: _containers.RepeatedScalarFieldContainer[str]
     alwaysReplaceExistingDestPaths: bool
-    modeStr: str
-    def __init__(self, src: _Optional[str] = ..., dest: _Optional[str] = ..., owner: _Optional[_Union[ChownOpt, _Mapping]] = ..., mode: _Optional[int] = ..., followSymlink: _Optional[bool] = ..., dirCopyContents: _Optional[bool] = ..., createDestPath: _Optional[bool] = ..., allowWildcard: _Optional[bool] = ..., timestamp: _Optional[int] = ..., include_patterns: _Optional[_Iterable[str]] = ..., exclude_patterns: _Optional[_Iterable[str]] = ..., alwaysReplaceExistingDestPaths: _Optional[bool] = ..., modeStr: _Optional[str] = ...) -> None: ...
+    def __init__(self, src: _Optional[str] = ..., dest: _Optional[str] = ..., owner: _Optional[_Union[ChownOpt, _Mapping]] = ..., mode: _Optional[int] = ..., followSymlink: _Optional[bool] = ..., dirCopyContents: _Optional[bool] = ..., createDestPath: _Optional[bool] = ..., allowWildcard: _Optional[bool] = ..., timestamp: _Optional[int] = ..., include_patterns: _Optional[_Iterable[str]] = ..., exclude_patterns: _Optional[_Iterable[str]] = ..., alwaysReplaceExistingDestPaths: _Optional[bool] = ...) -> None: ...
 
 class FileActionMkFile(_message.Message):
     __slots__ = ("path", "mode", "data", "owner", "timestamp")

@@ -6,7 +6,7 @@ daemon to say.
 
 from __future__ import annotations
 
-__all__ = ["pinned", "qualified"]
+__all__ = ["pinned", "qualified", "split_digest"]
 
 _DEFAULT_HOST = "docker.io"
 
@@ -38,3 +38,12 @@ def pinned(reference: str, digest: str) -> str:
     """The reference, qualified, at `digest`; as it is when it has a digest or none is known."""
     full = qualified(reference)
     return full if not digest or "@" in full else f"{full}@{digest}"
+
+
+def split_digest(reference: str) -> tuple[str, str]:
+    """The reference, qualified, without its digest, and the digest; empty when it has none.
+
+    A reference with a digest needs no tag, and gets none.
+    """
+    name, _, digest = qualified(reference).partition("@")
+    return name, digest

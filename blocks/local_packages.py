@@ -1,0 +1,95 @@
+"""Packages that are in the project itself: wheels, archives and folders."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ..plan.composer import Composer
+from ..plan.model import Exec, TmpfsMount, Workdir
+from ..project import Project
+from ..solver.resolution import Resolution
+from .base import Block
+from .layout import (
+    FIXED_TIME,
+    PIP_ENV,
+    PYTHON,
+    SOURCE,
+    UV,
+    UV_ENV,
+    VENV,
+    compile_modules,
+    pip_mounts,
+    quoted,
+    script,
+    settle_times,
+    uv_mounts,
+)
+from .requirement_files import CONSTRAINTS, LOCAL, requirement_mounts
+
+__all__ = ["LocalPackages"]
+
+# uv notes down when a local package was last changed on the machine that builds: two machines
+# would make two layers of the same files.
+_FORGET_TIMES = (
+    f"find {VENV} -name uv_cache.json -newermt @{FIXED_TIME} | while read -r file; do "
+    'rm "$file"; sed -i "/uv_cache[.]json,/d" "$(dirname "$file")/RECORD"; done'
+)
+
+
+class LocalPackages(Block):
+    """Installs what the requirements name by a path, in a layer behind all other packages.
+
+    They change as often as the source does; so they come after what an index serves, and a change
+    repeats nothing but them. All requirements are given to the installer once more: what a local
+    package needs must get along with them, and what is there already stays.
+
+    keep: packages of the resolution that must stay as they are, too.
+    """
+
+    name: ClassVar[str] = "local-packages"
+
+    def __init__(self, keep: tuple[str, ...] = ()) -> None:
+        self._keep = keep
+
+    @classmethod
+    def detect(cls, project: Project) -> bool:
+        return any(entry.is_local for entry in project.requirements.entries)
+
+    def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
+        read = project.requirements
+        kept = [f"{name}=={resolution[name].version}" for name in self._keep]
+        files = requirement_mounts(
+            project, (LOCAL, CONSTRAINTS), (*read.entries, *read.constraints)
+        )
+        wanted = f"--requirement {LOCAL} --constraint {CONSTRAINTS} {quoted(kept)}".rstrip()
+        if project.config is not None and project.config.cogpack.installer == "pip":
+            install = Exec(
+                command=script(
+                    f"python -m pip install --no-compile {wanted}",
+                    compile_modules(),
+                    settle_times(VENV),
+                ),
+                mounts=(*pip_mounts(), TmpfsMount(target="/tmp"), *files),  # noqa: S108
+                env=PIP_ENV,
+            )
+        else:
+            install = Exec(
+                # Without a refresh uv takes a folder for unchanged as long as its pyproject.toml
+                # is, and builds of other projects had folders at the same path.
+                command=script(
+                    f"{UV} pip install --python {PYTHON} --refresh {wanted}",
+                    _FORGET_TIMES,
+                    settle_times(VENV),
+                ),
+                mounts=(*uv_mounts(), *files),
+                env=UV_ENV,
+            )
+        local = [entry for entry in read.entries if entry.is_local]
+        stage = composer.stage(
+            "app-deps",
+            self.name,
+            f"install from the project: {' '.join(entry.path for entry in local)}",
+            [Workdir(path=SOURCE), install],
+            because=[entry.origin for entry in local],
+        )
+        composer.export("app", stage)

@@ -1,0 +1,65 @@
+"""Which wheels share a layer: the large ones alone, the small ones together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+__all__ = ["LARGE_BYTES", "MOST_LAYERS", "Wheel", "WheelGroup", "group_wheels"]
+
+# A wheel of this size or more is worth a layer of its own: sending it again takes longer than the
+# round trips that a layer costs (some 10 MB a second against 100 ms), bytes.
+LARGE_BYTES = 8_000_000
+
+# Layers of an image, all told; overlayfs stacks of some hundred work, registries and pulls get
+# slower with each (Docker's own limit is 127).
+MOST_LAYERS = 24
+
+
+@dataclass(frozen=True, order=True)
+class Wheel:
+    """A wheel as the lock names it.
+
+    name: PEP 503 normalised. sha256: hexadecimal. size: bytes; 0 when the index does not tell.
+    index: the package index that it comes from; empty for the default one.
+    """
+
+    name: str
+    version: str
+    sha256: str
+    size: int
+    index: str = ""
+
+
+@dataclass(frozen=True)
+class WheelGroup:
+    """Wheels that are installed by one command and make one layer."""
+
+    name: str
+    wheels: tuple[Wheel, ...]
+
+
+def group_wheels(wheels: Iterable[Wheel], most: int) -> tuple[WheelGroup, ...]:
+    """Wheels in groups, the largest first and the small ones last.
+
+    The content of a large wheel's layer depends on that wheel alone, so every project with the
+    same wheel has the same layer.
+
+    most: how many groups there may be, at least 1; when there are more large wheels than that, the
+    smaller ones of them join the small ones.
+    """
+    ordered = sorted(wheels, key=lambda wheel: (-wheel.size, wheel.name))
+    large = [wheel for wheel in ordered if wheel.size >= LARGE_BYTES]
+    alone = large[: max(most - 1, 0)]
+    if len(large) == len(ordered) <= most:
+        alone = large
+    rest = sorted(wheel for wheel in ordered if wheel not in alone)
+    groups = [WheelGroup(wheel.name, (wheel,)) for wheel in alone]
+    return tuple(groups) + ((WheelGroup("packages", tuple(rest)),) if rest else ())
+
+
+def lines(wheels: Sequence[Wheel]) -> str:
+    """The wheels as a requirements file with hashes, sorted by name."""
+    return "".join(
+        f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}\n" for wheel in sorted(wheels)
+    )

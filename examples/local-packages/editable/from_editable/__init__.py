@@ -1,0 +1,3 @@
+"""A package that runs from its folder in the project."""
+
+WORD = "editable"

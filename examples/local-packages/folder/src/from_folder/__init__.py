@@ -1,0 +1,3 @@
+"""A package from a folder."""
+
+WORD = "folder"

@@ -1,0 +1,315 @@
+"""What can be installed: the files of the indexes and the user's own, and what they say.
+
+A `Catalog` is the knowledge of one run, whatever is tried; a `View` is the catalog as one target
+and one set of indexes see it. What is chosen among the offers is the provider's subject.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
+from urllib.parse import unquote, urlsplit
+
+from packaging.utils import (
+    InvalidSdistFilename,
+    InvalidWheelFilename,
+    parse_sdist_filename,
+    parse_wheel_filename,
+)
+from packaging.version import Version
+
+from ..errors import Fault, UserError
+from ..index.client import IndexClient
+from ..index.indexset import IndexSet, Sources
+from ..index.location import Location, parse_location
+from ..index.metadata import Metadata, NoMetadata
+from ..index.page import File, Page, python_specifier
+from .open_model import Ask, OpenOptions
+from .open_target import Target
+
+__all__ = ["Catalog", "Offer", "View", "limitations"]
+
+
+@dataclass(frozen=True, eq=False)
+class Offer:
+    """One release that suits a target; the same release is the same object within a view.
+
+    files: of the release, the one to install first; empty for a folder.
+    index: URL of the index; empty for what the user named by URL or path.
+    ask: the user's line, of a direct one.
+    """
+
+    name: str
+    version: Version
+    files: tuple[File, ...]
+    index: str = ""
+    ask: Ask | None = None
+
+    @property
+    def file(self) -> File:
+        """The file to install."""
+        return self.files[0]
+
+    @property
+    def is_sdist(self) -> bool:
+        """Whether it would be built in the image."""
+        return bool(self.files) and self.files[0].kind == "sdist"
+
+    @property
+    def yanked(self) -> bool:
+        """Whether its author took it back (PEP 592)."""
+        return bool(self.files) and self.files[0].yanked
+
+
+@dataclass
+class Catalog:
+    """Opens the indexes and remembers what was seen of them.
+
+    root: the project folder, that direct asks start from. environ: for variables in URLs.
+    exclude_newer: files uploaded at or after it do not exist.
+    metadata: everything that was read, by name, index and version. pages: the same for pages.
+    missing: packages that no index has.
+    """
+
+    client: IndexClient
+    sources: Sources
+    asks: tuple[Ask, ...] = ()
+    root: Path = Path()
+    environ: Mapping[str, str] = field(default_factory=dict)
+    exclude_newer: datetime | None = None
+    metadata: dict[tuple[str, str, Version], Metadata | NoMetadata] = field(default_factory=dict)
+    pages: dict[tuple[str, str], Page] = field(default_factory=dict)
+    missing: set[str] = field(default_factory=set)
+    _direct: dict[Ask, Offer] = field(default_factory=dict)
+
+    def view(
+        self,
+        target: Target,
+        options: OpenOptions | None = None,
+        pinned: Mapping[str, Location] = MappingProxyType({}),
+    ) -> View:
+        """The catalog for a target, some packages coming from indexes of their own."""
+        sources = self.sources.pin(pinned) if pinned else self.sources
+        index = IndexSet(self.client, sources, exclude_newer=self.exclude_newer)
+        return View(self, index, target, options or OpenOptions())
+
+    def direct(self, ask: Ask) -> Offer:
+        """The offer of an ask that names its file or folder.
+
+        Raises UserError when it cannot be read; see `limitations` for what is no use asking.
+        """
+        if ask not in self._direct:
+            self._direct[ask] = self._folder(ask) if ask.kind == "folder" else self._archive(ask)
+        return self._direct[ask]
+
+    def _folder(self, ask: Ask) -> Offer:
+        declared = ask.declared
+        version = Version(declared.version) if declared and declared.version else Version("0")
+        return Offer(ask.name, version, (), ask=ask)
+
+    def _archive(self, ask: Ask) -> Offer:
+        hashes = dict(item.split(":", 1) for item in ask.hashes)
+        if ask.kind == "url":
+            location = parse_location(ask.url, kind="flat", environ=self.environ)
+            parts = urlsplit(location.url)
+            filename = unquote(parts.path.rpartition("/")[2])
+            algorithm, equals, digest = urlsplit(ask.url).fragment.partition("=")
+            if equals and algorithm.startswith("sha"):
+                hashes.setdefault(algorithm, digest.partition("&")[0])
+            url, size = location.url, None
+        else:
+            path = (self.root / ask.path).absolute()
+            try:
+                body = path.read_bytes()
+            except OSError as error:
+                message = f"{ask.path} cannot be read: {error.strerror}"
+                raise UserError(Fault(message, ask.origin)) from None
+            own = sha256(body).hexdigest()
+            if "sha256" in hashes and f"sha256:{own}" not in ask.hashes:
+                message = f"{ask.path} has another hash than its line says"
+                raise UserError(Fault(message, ask.origin, f"it is sha256:{own}"))
+            hashes, url, size, filename = {"sha256": own}, path.as_uri(), len(body), path.name
+        kind, version = _of_filename(filename)
+        file = File(filename, url, kind, version, tuple(sorted(hashes.items())), size=size)
+        return Offer(ask.name, version, (file,), ask=ask)
+
+    def location_of(self, ask: Ask) -> Location | None:
+        """Whom to tell a credential that stands in an ask's URL."""
+        if ask.kind != "url":
+            return None
+        return parse_location(ask.url, kind="flat", environ=self.environ)
+
+
+class View:
+    """Offers for one target; not for use from several threads but for `scout`."""
+
+    def __init__(
+        self, catalog: Catalog, index: IndexSet, target: Target, options: OpenOptions
+    ) -> None:
+        self.catalog = catalog
+        self.index = index
+        self.target = target
+        self.options = options
+        self._offers: dict[tuple[str, Version], Offer | None] = {}
+        self._hashes = _hashes(catalog.asks)
+
+    def page(self, name: str) -> Page | None:
+        """The page of a package; None when no index has it."""
+        page = self.index.page(name)
+        if page is not None:
+            self.catalog.pages[name, page.index] = page
+        else:
+            self.catalog.missing.add(name)
+        return page
+
+    def versions(self, name: str) -> tuple[Version, ...]:
+        """All versions of the page, newest first."""
+        page = self.page(name)
+        return page.versions if page is not None else ()
+
+    def offer(self, name: str, version: Version) -> Offer | None:
+        """The release as an offer; None when no file of it suits the target."""
+        key = (name, version)
+        if key not in self._offers:
+            page = self.page(name)
+            files = page.releases.get(version, ()) if page is not None else ()
+            chosen = fitting(files, self.target, self.options, name, self._hashes.get(name))
+            index = page.index if page is not None else ""
+            self._offers[key] = Offer(name, version, chosen, index) if chosen else None
+        return self._offers[key]
+
+    def metadata(self, offer: Offer) -> Metadata | NoMetadata:
+        """What an offer says of itself.
+
+        Raises what `IndexClient.metadata` raises.
+        """
+        key = (offer.name, offer.index or _direct_key(offer), offer.version)
+        found = self.catalog.metadata.get(key)
+        if found is None:
+            found = self._read(offer)
+            self.catalog.metadata[key] = found
+        return found
+
+    def _read(self, offer: Offer) -> Metadata | NoMetadata:
+        ask = offer.ask
+        if ask is None:
+            return self.index.metadata_of(offer.name, offer.files)
+        if ask.declared is not None:
+            return _declared(ask)
+        return self.catalog.client.metadata(offer.name, offer.files, self.catalog.location_of(ask))
+
+
+def fitting(
+    files: Sequence[File],
+    target: Target,
+    options: OpenOptions,
+    name: str,
+    hashes: frozenset[str] | None = None,
+) -> tuple[File, ...]:
+    """The files of a release, the one to install first; none when none can be.
+
+    hashes: `sha256:…` of the files that the user admits; None admits all.
+    The files behind the first may stand in for its metadata.
+    """
+    admitted = [file for file in files if _admitted(file, target, hashes)]
+    ranks = target.ranks
+    wheels: list[tuple[int, tuple[int, str], File]] = []
+    if not options.refuses_wheels(name):
+        for file in admitted:
+            if file.kind == "wheel":
+                rank = min((ranks[tag] for tag in file.tags if tag in ranks), default=-1)
+                if rank >= 0:
+                    build = file.build or (-1, "")
+                    wheels.append((rank, (-build[0], build[1]), file))
+    rest = [file for file in files if file.kind == "wheel"]
+    if wheels:
+        best = min(wheels, key=lambda one: one[:2])[2]
+        sdists = [file for file in admitted if file.kind == "sdist"]
+        return (best, *(file for file in (*rest, *sdists) if file is not best))
+    if options.refuses_sdists(name):
+        return ()
+    if rest and not options.compile and not options.refuses_wheels(name):
+        return ()
+    sdists = [file for file in admitted if file.kind == "sdist"]
+    return (*sdists[:1], *rest, *sdists[1:]) if sdists else ()
+
+
+def limitations(asks: Iterable[Ask]) -> list[Fault]:
+    """What cannot be resolved without running a build on this machine, which is never done."""
+    faults = []
+    for ask in asks:
+        what = ""
+        if ask.kind == "vcs":
+            what = "a repository, whose dependencies only a checkout and a build would tell"
+        elif ask.kind == "folder" and ask.declared is None:
+            what = "a folder whose pyproject.toml does not list its dependencies"
+        elif ask.kind in ("url", "sdist", "wheel") and not _is_known_archive(ask):
+            what = "an archive whose name does not tell package and version"
+        if what:
+            message = f"{ask.text} cannot be locked: it is {what}"
+            hint = "build a wheel of it and name that, or build without a lock"
+            faults.append(Fault(message, ask.origin, hint))
+    return faults
+
+
+def _is_known_archive(ask: Ask) -> bool:
+    path = urlsplit(ask.url).path if ask.kind == "url" else ask.path
+    try:
+        _of_filename(unquote(path.rpartition("/")[2]))
+    except (InvalidWheelFilename, InvalidSdistFilename):
+        return False
+    return bool(ask.name)
+
+
+def _of_filename(filename: str) -> tuple[Literal["wheel", "sdist"], Version]:
+    if filename.endswith(".whl"):
+        return "wheel", parse_wheel_filename(filename)[1]
+    return "sdist", parse_sdist_filename(filename)[1]
+
+
+def _admitted(file: File, target: Target, hashes: frozenset[str] | None) -> bool:
+    if hashes is not None and not any(f"{kind}:{digest}" in hashes for kind, digest in file.hashes):
+        return False
+    return target.admits_python(python_specifier(file.requires_python))
+
+
+def _hashes(asks: Iterable[Ask]) -> dict[str, frozenset[str]]:
+    """The files that the user's lines admit; lines on one package must all admit them."""
+    found: dict[str, frozenset[str]] = {}
+    for ask in asks:
+        if ask.hashes and not ask.is_direct:
+            own = frozenset(ask.hashes)
+            found[ask.name] = found[ask.name] & own if ask.name in found else own
+    return found
+
+
+def _direct_key(offer: Offer) -> str:
+    ask = offer.ask
+    return f"{ask.kind} {ask.url or ask.path}" if ask is not None else ""
+
+
+def _declared(ask: Ask) -> Metadata:
+    declared = ask.declared
+    assert declared is not None  # noqa: S101  # the caller has looked
+    lines = [*declared.requires]
+    for extra, wanted in declared.extras:
+        lines += (_with_extra(line, extra) for line in wanted)
+    return Metadata(
+        name=ask.name,
+        version=Version(declared.version or "0"),
+        requirement_texts=tuple(lines),
+        requires_python_text=declared.requires_python,
+        provides_extra=tuple(extra for extra, _ in declared.extras),
+        source="pyproject.toml",
+    )
+
+
+def _with_extra(line: str, extra: str) -> str:
+    body, semicolon, marker = line.partition(" ; ")
+    condition = f"extra == '{extra}'"
+    return f"{body} ; ({marker}) and {condition}" if semicolon else f"{body} ; {condition}"

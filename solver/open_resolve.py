@@ -1,0 +1,173 @@
+"""Resolving the open world under one assignment of the matrix: resolvelib does it.
+
+What to do when it fails is the loop's subject.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from packaging.version import Version
+from resolvelib import ResolutionImpossible, Resolver
+from resolvelib.resolvers import ResolutionTooDeep
+
+from ..errors import UserError
+from .open_catalog import Offer, View
+from .open_model import Ask, Range, range_of
+from .open_prefetch import Scout
+from .open_provider import (
+    UNUSABLE,
+    Demand,
+    MissingMatrixError,
+    Node,
+    OpenProvider,
+    OpenReporter,
+)
+
+__all__ = ["MAX_ROUNDS", "Missing", "OpenFailure", "OpenSolution", "Settled", "resolve_open"]
+
+# Rounds after which the search is given up. Large projects take some hundreds; this many mean that
+# packages push one another through all their versions.
+MAX_ROUNDS = 20_000
+
+# Packages that a message names when the search is given up.
+_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A package of the solution.
+
+    extras: that are part of it. requires: names of the packages that it needs, sorted.
+    """
+
+    name: str
+    offer: Offer
+    extras: tuple[str, ...]
+    requires: tuple[str, ...]
+
+    @property
+    def version(self) -> Version:
+        """The version that was chosen."""
+        return self.offer.version
+
+
+@dataclass(frozen=True)
+class OpenSolution:
+    """One version of everything that is needed, sorted by name."""
+
+    packages: tuple[Settled, ...]
+    rounds: int
+
+    def __getitem__(self, name: str) -> Settled:
+        return next(one for one in self.packages if one.name == name)
+
+
+@dataclass(frozen=True)
+class OpenFailure:
+    """No set of versions meets the demands under the assignment.
+
+    names: packages that stood in a clash. last: those of the last one.
+    fixed: settled packages that were looked at. reasons: why single releases are of no use.
+    """
+
+    names: frozenset[str]
+    last: frozenset[str]
+    fixed: frozenset[str]
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A package of the matrix is needed and absent; needed by a release or by the user's line."""
+
+    name: str
+    specifier: str
+    needed_by: str
+
+
+def resolve_open(
+    view: View,
+    asks: Sequence[Ask],
+    fixed: Mapping[str, Version | None],
+    *,
+    limits: Mapping[str, Iterable[str]] | None = None,
+    strict: bool = False,
+    max_rounds: int = MAX_ROUNDS,
+) -> OpenSolution | OpenFailure | Missing:
+    """One version of everything that the asks need, as new as it goes.
+
+    fixed, strict: see `OpenProvider`. limits: further specifiers by package.
+
+    Raises UserError when the search does not end, and what the index client raises.
+    """
+    provider = OpenProvider(view, fixed, _limits(view, asks, limits or {}), strict=strict)
+    reporter = OpenReporter(provider.conflicts)
+    scout = Scout(view, fixed)
+    resolver: Resolver[Demand, Node, str] = Resolver(provider, reporter)
+    roots = provider.roots(asks)
+    scout.start(roots)
+    try:
+        result = resolver.resolve(roots, max_rounds=max_rounds)
+    except MissingMatrixError as error:
+        parent = error.parent
+        needed_by = f"{parent.name} {parent.version}" if parent is not None else ""
+        return Missing(error.demand.name, error.demand.range.text, needed_by)
+    except ResolutionImpossible as error:
+        names = {one.requirement.name for one in error.causes}
+        names |= {one.parent.name for one in error.causes if one.parent is not None}
+        reasons = {one.requirement.reason for one in error.causes} - {""}
+        clashed = {key.partition("[")[0] for key in provider.conflicts} | names
+        clashed.discard(UNUSABLE)
+        seen = frozenset(provider.seen_fixed)
+        return OpenFailure(frozenset(clashed), frozenset(names), seen, tuple(sorted(reasons)))
+    except ResolutionTooDeep:
+        raise _endless(provider, max_rounds) from None
+    finally:
+        scout.stop()
+    return OpenSolution(tuple(_settled(provider, result.mapping)), reporter.rounds)
+
+
+def _limits(
+    view: View, asks: Iterable[Ask], more: Mapping[str, Iterable[str]]
+) -> dict[str, list[Range]]:
+    """The user's constraints that hold for the target, and further ones."""
+    from packaging.markers import Marker
+
+    found: dict[str, list[Range]] = {}
+    for ask in asks:
+        holds = not ask.marker or view.target.applies(Marker(ask.marker))
+        if ask.constraint and ask.specifier and holds:
+            found.setdefault(ask.name, []).append(range_of(ask.specifier))
+    for name, specifiers in more.items():
+        found.setdefault(name, []).extend(range_of(one) for one in specifiers)
+    return found
+
+
+def _settled(provider: OpenProvider, mapping: Mapping[str, Node]) -> Iterable[Settled]:
+    extras: dict[str, list[str]] = {}
+    needs: dict[str, set[str]] = {}
+    for node in mapping.values():
+        if node.extra:
+            extras.setdefault(node.name, []).append(node.extra)
+        wanted = {demand.name for demand in provider.get_dependencies(node)}
+        needs.setdefault(node.name, set()).update(wanted - {node.name})
+    for name in sorted(needs):
+        yield Settled(
+            name,
+            mapping[name].offer,
+            tuple(sorted(extras.get(name, ()))),
+            tuple(sorted(needs[name])),
+        )
+
+
+def _endless(provider: OpenProvider, rounds: int) -> UserError:
+    worst = [name for name, _ in provider.conflicts.most_common(_NAMED)]
+    return UserError(
+        f"no set of versions was found in {rounds} rounds: {', '.join(worst)} push one another "
+        "through their versions",
+        hint=f"narrow them: ask for {worst[0]} in a range that you know to work, for example"
+        if worst
+        else "narrow the requirements",
+    )
