@@ -36,6 +36,7 @@ demo: $(READY) ## build examples/hello, run the image, show a prediction
 
 bench: $(READY) ## how long the commands and the index client take
 	PYTHONPATH=dev $(BIN)/python bench/bench_build.py
+	$(BIN)/python bench/bench_solver.py
 	$(BIN)/python bench/bench_index.py
 
 soak: $(READY) ## the generated tests again and again, with new examples each time

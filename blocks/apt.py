@@ -7,11 +7,11 @@ from typing import ClassVar
 
 from ..origin import Origin
 from ..plan.composer import Composer
-from ..plan.model import CacheMount, Exec
+from ..plan.model import CacheMount, Exec, TmpfsMount
 from ..project import Project
 from ..solver.resolution import Resolution
 from .base import Block
-from .layout import quoted, script
+from .layout import FIXED_TIME, quoted, script
 
 __all__ = ["Apt"]
 
@@ -56,14 +56,18 @@ class Apt(Block):
         install = Exec(
             command=script(
                 *([] if resolution.base_images.build.is_known else [_NEEDS_APT]),
+                "touch /tmp/start",
                 "apt-get update",
                 "DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "
                 + quoted(packages),
                 "rm -rf " + quoted(_NOISE),
+                # dpkg gives a package's files their own times, and what it generates the clock's.
+                f"find / -xdev -newer /tmp/start -exec touch -h -d @{FIXED_TIME} {{}} +",
             ),
             mounts=(
                 CacheMount(id="cogpack-apt", target="/var/cache/apt", sharing="locked"),
                 CacheMount(id="cogpack-apt-lists", target="/var/lib/apt/lists", sharing="locked"),
+                TmpfsMount(target="/tmp"),  # noqa: S108  # a path in the image
             ),
         )
         title = f"install system packages: {' '.join(packages)}"

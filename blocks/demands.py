@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from packaging.markers import Environment, Marker, default_environment
+from packaging.markers import Marker
+from packaging.version import Version
 
+from ..compat.tables import Tables
 from ..project import Entry, Project
 from ..solver.requirement import Requirement
 
@@ -39,28 +41,31 @@ def demands(project: Project, platform: str) -> tuple[Requirement, ...]:
 def environment(project: Project, platform: str) -> Mapping[str, str]:
     """The markers' variables in the image, as far as they are known before anything is solved.
 
-    Of Python the version that the project names counts, else the one that runs cogpack.
+    Of Python the version that the project names counts, else the newest that a base image has:
+    the one that is chosen unless something speaks against it. Nothing of this machine counts.
     """
     architecture = platform.split("/")[1]
-    known: Environment = default_environment()
-    known.update(
-        {
-            "implementation_name": "cpython",
-            "os_name": "posix",
-            "platform_machine": _MACHINES.get(architecture, architecture),
-            "platform_python_implementation": "CPython",
-            "platform_system": "Linux",
-            "sys_platform": "linux",
-        }
-    )
     version = project.config.build.python_version if project.config else None
-    if version:
-        minor = ".".join(version.split(".")[:2])
-        full = version if version.count(".") > 1 else f"{version}.0"
-        known["python_version"] = minor
-        known["python_full_version"] = full
-        known["implementation_version"] = full
-    return {name: str(value) for name, value in known.items()}
+    version = version or _newest_python()
+    full = version if version.count(".") > 1 else f"{version}.0"
+    return {
+        "implementation_name": "cpython",
+        "implementation_version": full,
+        "os_name": "posix",
+        "platform_machine": _MACHINES.get(architecture, architecture),
+        "platform_python_implementation": "CPython",
+        "platform_release": "",
+        "platform_system": "Linux",
+        "platform_version": "",
+        "python_full_version": full,
+        "python_version": ".".join(full.split(".")[:2]),
+        "sys_platform": "linux",
+    }
+
+
+def _newest_python() -> str:
+    versions = [Version(row.python) for row in Tables.load().base_images if row.python]
+    return str(max(version for version in versions if not version.is_prerelease))
 
 
 def _applies(entry: Entry, target: Mapping[str, str]) -> bool:

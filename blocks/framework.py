@@ -73,7 +73,7 @@ class Framework(Block):
         every = []
         for choice in chosen:
             if choice.package in given:
-                every.append(given[choice.package].render())
+                every.append(given[choice.package].render(SOURCE))
                 continue
             wanted = self._requirement(choice, resolution)
             every.append(wanted)

@@ -15,6 +15,7 @@ __all__ = [
     "PIP_FOLDER",
     "PYTHON",
     "PYTHON_HOME",
+    "QUIET_PYTHON",
     "SOURCE",
     "UV",
     "UV_ENV",
@@ -51,9 +52,14 @@ PIP_ENV = {
     "PYTHONPATH": PIP_FOLDER,
 }
 
+# An interpreter that runs in a build writes down the byte code of what it imports, with the clock's
+# time, into a layer that has nothing to do with it.
+QUIET_PYTHON = {"PYTHONDONTWRITEBYTECODE": "1"}
+
 # The interpreter is the image's own; byte code is checked by the hash of its source, because all
 # times in a layer are alike, and because a patched source must not be shadowed.
 UV_ENV = {
+    **QUIET_PYTHON,
     "PYC_INVALIDATION_MODE": "CHECKED_HASH",
     "UV_COMPILE_BYTECODE": "1",
     "UV_LINK_MODE": "copy",

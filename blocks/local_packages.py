@@ -13,6 +13,7 @@ from .layout import (
     FIXED_TIME,
     PIP_ENV,
     PYTHON,
+    QUIET_PYTHON,
     SOURCE,
     UV,
     UV_ENV,
@@ -33,6 +34,13 @@ __all__ = ["LocalPackages"]
 _FORGET_TIMES = (
     f"find {VENV} -name uv_cache.json -newermt @{FIXED_TIME} | while read -r file; do "
     'rm "$file"; sed -i "/uv_cache[.]json,/d" "$(dirname "$file")/RECORD"; done'
+)
+
+# pip keeps wheels that it built by path, name and version: what another build, or this project an
+# hour ago, had under the same path must not be taken for what is there now.
+_PIP_TMPFS = (
+    TmpfsMount(target="/tmp"),  # noqa: S108  # a path in the image
+    TmpfsMount(target="/root/.cache/pip/wheels"),
 )
 
 
@@ -69,8 +77,8 @@ class LocalPackages(Block):
                     compile_modules(),
                     settle_times(VENV),
                 ),
-                mounts=(*pip_mounts(), TmpfsMount(target="/tmp"), *files),  # noqa: S108
-                env=PIP_ENV,
+                mounts=(*pip_mounts(), *_PIP_TMPFS, *files),
+                env=PIP_ENV | QUIET_PYTHON,
             )
         else:
             install = Exec(

@@ -11,7 +11,16 @@ from ..solver.requirement import Requirement
 from ..solver.resolution import Resolution
 from .base import Block
 from .demands import demands
-from .layout import PIP_ENV, SOURCE, VENV, compile_modules, pip_mounts, script, settle_times
+from .layout import (
+    PIP_ENV,
+    QUIET_PYTHON,
+    SOURCE,
+    VENV,
+    compile_modules,
+    pip_mounts,
+    script,
+    settle_times,
+)
 from .requirement_files import CONSTRAINTS, REQUIREMENTS, requirement_mounts
 
 __all__ = ["Pip"]
@@ -54,7 +63,7 @@ class Pip(Block):
                 TmpfsMount(target="/tmp"),  # noqa: S108  # a path in the image
                 *mounted,
             ),
-            env=PIP_ENV,
+            env=PIP_ENV | QUIET_PYTHON,
         )
         stage = composer.stage(
             "app-deps",

@@ -12,7 +12,17 @@ from ..project import Project
 from ..solver.requirement import Requirement
 from ..solver.resolution import Resolution
 from .base import Block
-from .layout import BARE_ENVIRONMENT, PYTHON_HOME, SOURCE, UV, VENV, script, settle_times, uv_mounts
+from .layout import (
+    BARE_ENVIRONMENT,
+    PYTHON_HOME,
+    QUIET_PYTHON,
+    SOURCE,
+    UV,
+    VENV,
+    script,
+    settle_times,
+    uv_mounts,
+)
 
 __all__ = ["PythonVersion"]
 
@@ -42,7 +52,10 @@ class PythonVersion(Block):
     def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
         version = resolution["python"].version
         if "python" in resolution.base_images.build.provides:
-            make = Exec(command=_script(*_check(project), f"python3 -m venv --without-pip {VENV}"))
+            make = Exec(
+                command=_script(*_check(project), f"python3 -m venv --without-pip {VENV}"),
+                env=QUIET_PYTHON,
+            )
         else:
             make = _managed(version, project)
         title = f"make the virtual environment for Python {version}"

@@ -115,7 +115,7 @@ def requirement_mounts(
 
 
 def _lines(entries: Iterable[Entry]) -> str:
-    return "".join(f"{entry.render()}\n" for entry in entries)
+    return "".join(f"{entry.render(SOURCE)}\n" for entry in entries)
 
 
 def _option_lines(options: Options) -> Iterator[str]:

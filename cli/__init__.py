@@ -22,6 +22,7 @@ __all__ = ["cli", "main"]
 # verb -> what `cogpack --help` says of it, so that help imports no verb either
 VERBS = {
     "build": "Build the project's image.",
+    "compat": "Refresh, check and show the compatibility tables.",
     "llb": "Write the BuildKit definition of the image.",
     "plan": "Show what would be built, stage by stage.",
     "resolve": "Show which versions are chosen, and why.",
@@ -56,12 +57,15 @@ def main() -> None:
     130 says that the user interrupted, 143 that a signal ended us. A traceback is shown only when
     COGPACK_DEBUG is set.
     """
+    # cogpack uses no plugin of pydantic's; looking for them among all installed packages costs as
+    # much as solving.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     # Ending as by Ctrl-C lets a build cancel itself and remove what it wrote in part.
     signal.signal(signal.SIGTERM, _terminated)
     try:
-        cli.main(standalone_mode=False)
-    except click.exceptions.Exit as exit_:
-        sys.exit(exit_.exit_code)
+        # Outside of its standalone mode click hands an exit code back instead of exiting.
+        outcome = cli.main(standalone_mode=False)
+        sys.exit(outcome if isinstance(outcome, int) else 0)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

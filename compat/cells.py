@@ -13,11 +13,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import cast
 
-from ..errors import UserError
 from ..files import write_atomically
 from .rows import TABLES, Row, columns
+from .tables import Tables
 
-__all__ = ["Cells", "Key", "Sheet", "read_sheet", "sort_key", "typed", "write_sheet"]
+__all__ = ["Cells", "Key", "Sheet", "sheets_of", "sort_key", "typed", "write_sheet"]
 
 Cells = Mapping[str, str]
 """One row: column -> text of the cell."""
@@ -37,7 +37,7 @@ class Sheet:
     @classmethod
     def of(cls, name: str, rows: Iterable[Cells]) -> Sheet:
         """The sheet of these rows, in any order; a column that a row lacks is empty there."""
-        names = (*(column for column, _ in columns(name)), "source", "checked")
+        names = _names(name)
         full = [{column: row.get(column, "") for column in names} for row in rows]
         return cls(name, names, tuple(sorted(full, key=lambda row: sort_key(name, row))))
 
@@ -63,21 +63,6 @@ def sort_key(name: str, row: Cells) -> Key:
     """
     readers = dict(columns(name))
     return tuple(readers[column](row[column]) for column in TABLES[name].key)
-
-
-def read_sheet(folder: Path, name: str) -> Sheet:
-    """A table of a folder that `Tables` accepts; one that does not exist there has no rows.
-
-    Raises UserError when the file cannot be read.
-    """
-    path = folder / f"{name}.csv"
-    if not path.exists():
-        return Sheet.of(name, ())
-    try:
-        text = path.read_text(encoding="utf-8")
-        return Sheet.of(name, csv.DictReader(text.splitlines(), strict=True))
-    except (OSError, UnicodeDecodeError, csv.Error, KeyError, ValueError) as error:
-        raise UserError(f"{path} cannot be read: {error}", hint="correct the file") from error
 
 
 def write_sheet(folder: Path, sheet: Sheet) -> None:
@@ -107,3 +92,25 @@ def typed(sheet: Sheet) -> tuple[Row, ...]:
         )
         for number, row in enumerate(sheet.rows, start=2)
     )
+
+
+def sheets_of(tables: Tables) -> Mapping[str, Sheet]:
+    """Every table as text, overlays included.
+
+    Raises what `Tables.read_all` raises.
+    """
+    return {
+        name: Sheet.of(
+            name, ({column: _text(row, column) for column in _names(name)} for row in rows)
+        )
+        for name, rows in tables.read_all().items()
+    }
+
+
+def _names(name: str) -> tuple[str, ...]:
+    return (*(column for column, _ in columns(name)), "source", "checked")
+
+
+def _text(row: Row, column: str) -> str:
+    value = getattr(row, column)
+    return " ".join(value) if isinstance(value, tuple) else str(value)

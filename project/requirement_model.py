@@ -45,12 +45,13 @@ class Entry:
         """Whether the requirement is a path of the project."""
         return self.kind in ("wheel", "sdist", "folder")
 
-    def render(self) -> str:
+    def render(self, root: str = "") -> str:
         """The requirement as a line for pip or uv that run in the project folder.
 
-        The line holds a URL's credentials where the user wrote them there: see `Url.is_secret`.
+        root: where that folder is, absolute: pip reads a named path (`x @ file:///src/x.whl`) in
+        no other form. Without it the line is fit for messages and to be read here again. The line holds a URL's credentials where the user wrote them there: see `Url.is_secret`.
         """
-        text = self._target()
+        text = self._target(root)
         if self.marker:
             text += f" ; {self.marker}"
         if self.editable:
@@ -59,7 +60,7 @@ class Entry:
         options += [f" --config-settings={_quoted(value)}" for value in self.settings]
         return text + "".join(options)
 
-    def _target(self) -> str:
+    def _target(self, root: str) -> str:
         from urllib.parse import quote
 
         extras = f"[{','.join(self.extras)}]" if self.extras else ""
@@ -69,9 +70,12 @@ class Entry:
         if self.url is not None:
             named = f"{self.name}{extras} @ {self.url.raw}"
             return named if self.name else f"{self.url.raw}{extras}"
-        if fragment or self.name:
-            named = f"{self.name}{extras} @ " if self.name else ""
-            return f"{named}file:{quote(self.path)}{fragment}"
+        # Not every pip reads a name behind -e.
+        name = self.name if not (root and self.editable) else ""
+        if fragment or name:
+            named = f"{name}{extras} @ " if name else ""
+            place = f"//{root}/{self.path}".removesuffix("/.") if root else self.path
+            return f"{named}file:{quote(place)}{fragment}"
         return f"{self.path if self.path == '.' else f'./{self.path}'}{extras}"
 
 

@@ -64,8 +64,9 @@ def _choices(tables: Tables) -> Iterator[tuple[Row, list[list[Choice]]]]:
         for row in getattr(rows, name):
             labels = [str(row.version), *(f"{row.version}+{one}" for one in row.variants)]
             yield row, [[(name, label)] for label in labels]
-    for row in (*tables.jax_plugins, *tables.pins, *tables.cog):
-        yield row, [[(row.package, str(row.version))]]
+    for name in ("jax_plugins", "pins", "cog"):
+        for row in getattr(rows, name):
+            yield row, [[(row.package, str(row.version))]]
     for tool in tables.tools:
         yield tool, [[(tool.tool, str(tool.version))]]
     for gpu in tables.gpus:

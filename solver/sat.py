@@ -160,14 +160,20 @@ class Engine:
             return None
         return self._best(package, groups, assumptions, absent_ok=False)[0]
 
-    def optimum(self, policy: Policy, only: Container[str] | None = None) -> Optimum | None:
+    def optimum(
+        self, policy: Policy, only: Container[str] | None = None, *, settle: bool = False
+    ) -> Optimum | None:
         """The best solution that satisfies all requirements; None when there is none.
 
         only: the packages that are settled in the policy's order; of the others any will do.
+        settle: make what is decided a part of the formula, which is faster; once it has found an
+            optimum the engine cannot be asked for anything else.
         """
         assumptions = list(self.selectors)
         if not self.solve(assumptions):
             return None
+        if settle:
+            assumptions = self._settled(assumptions)
         decisions = []
         needed = {requirement.package for requirement in self.requirements}
         for step in complete(policy, self.encoding.universe).steps:

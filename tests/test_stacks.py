@@ -296,3 +296,16 @@ def test_a_change_of_another_package_leaves_the_framework_stage_as_it_is(tmp_pat
         return _stages(_plan(load_project(folder)))["torch"]
 
     assert torch("six") == torch("idna")
+
+
+def test_without_a_python_version_markers_are_judged_by_the_newest_of_the_tables(
+    tmp_path: Path,
+) -> None:
+    folder = _project(
+        tmp_path,
+        "build:\n  python_requirements: requirements.txt\nrun: predict.py:Predictor\n",
+        requirements__txt='six ; python_version >= "3.13"\nidna ; python_version < "3.12"\n',
+    )
+    asked = {requirement.package for requirement in load_project(folder).requirements}
+    assert "six" in asked
+    assert "idna" not in asked

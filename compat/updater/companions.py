@@ -137,7 +137,7 @@ def _read_variants(sheet: Sheet, world: World, torch: Sheet) -> _Variants:
                 counts=_of_variant(variant),
             )
         except UnreachedError as error:
-            missed.append(Missed(str(error), f"{sheet.name}'s variant {variant}"))
+            missed.append(Missed(str(error), f"the variants of {sheet.name}", variant))
             continue
         reached.add(variant)
         for release in past.releases:

@@ -31,10 +31,14 @@ class Found:
 
 
 class Missed(NamedTuple):
-    """A source that was not reached. reason: which and why. left: what stays as it is for it."""
+    """A source that was not reached. reason: which and why.
+
+    left: what stays as it is for it. part: of that, where one source tells one part only.
+    """
 
     reason: str
     left: str
+    part: str = ""
 
 
 @dataclass(frozen=True)

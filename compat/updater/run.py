@@ -10,7 +10,7 @@ from ..cells import Cells, Key, Sheet, sort_key, typed, write_sheet
 from ..check import run_checks
 from ..rows import TABLES
 from .finding import Finding, Missed, laid_over
-from .subjects import SUBJECTS, chosen
+from .subjects import SUBJECTS, Subject, chosen
 from .world import World
 
 __all__ = ["Refreshed", "refresh", "write"]
@@ -39,23 +39,24 @@ def refresh(
     sheets: Mapping[str, Sheet],
     world: World,
     today: str,
+    subjects: Mapping[str, Subject] = SUBJECTS,
     *,
     tell: Callable[[str], None] = lambda _: None,
 ) -> Refreshed:
     """Refresh tables from their sources, in memory.
 
-    names: tables of `SUBJECTS`; none means all. sheets: every table. today: ISO 8601.
+    names: tables of `subjects`; none means all. sheets: every table. today: ISO 8601.
     tell: is told which table is being read.
     """
     selected = chosen(names)
-    pages = dict.fromkeys(page for name in selected for page in SUBJECTS[name].pages(sheets))
+    pages = dict.fromkeys(page for name in selected for page in subjects[name].pages(sheets))
     world.ask_ahead(_question(world, url, name) for url, name in pages)
     after = dict(sheets)
     notes: list[str] = []
     missed: list[Missed] = []
     for name in selected:
         tell(name)
-        finding: Finding = SUBJECTS[name].find(after[name], world, after)
+        finding: Finding = subjects[name].find(after[name], world, after)
         after[name] = laid_over(after[name], finding, today)
         notes += finding.notes
         missed += finding.missed

@@ -129,8 +129,8 @@ class _Reader:
             )
             self._read_builds(past, variant)
         except UnreachedError as error:
-            of = f"torch's variant {variant}" if url else "torch"
-            self._missed.append(Missed(str(error), of))
+            missed = Missed(str(error), "the variants of torch", variant)
+            self._missed.append(missed if url else Missed(str(error), "torch"))
             return
         self._absent |= past.absent("torch", self._world.since)
 
