@@ -45,8 +45,7 @@ def environment(project: Project, platform: str) -> Mapping[str, str]:
     the one that is chosen unless something speaks against it. Nothing of this machine counts.
     """
     architecture = platform.split("/")[1]
-    version = project.config.build.python_version if project.config else None
-    version = version or _newest_python()
+    version = project.python.version if project.python else _newest_python()
     full = version if version.count(".") > 1 else f"{version}.0"
     return {
         "implementation_name": "cpython",

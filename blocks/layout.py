@@ -22,6 +22,7 @@ __all__ = [
     "UV_STAGE",
     "VENV",
     "compile_modules",
+    "forget_times",
     "pip_cache",
     "pip_mounts",
     "quoted",
@@ -94,6 +95,17 @@ def compile_modules() -> str:
     """
     mode = "--invalidation-mode checked-hash"
     return f"{{ {PYTHON} -m compileall -q -j 0 {mode} {VENV}/lib || true; }}"
+
+
+def forget_times() -> str:
+    """A command that removes what uv notes of the times of local packages.
+
+    They are those of the machine that builds: two machines would make two layers of one project.
+    """
+    return (
+        f"find {VENV} -name uv_cache.json -newermt @{FIXED_TIME} | while read -r file; do "
+        'rm "$file"; sed -i "/uv_cache[.]json,/d" "$(dirname "$file")/RECORD"; done'
+    )
 
 
 def pip_cache() -> CacheMount:

@@ -10,7 +10,6 @@ from ..project import Project
 from ..solver.resolution import Resolution
 from .base import Block
 from .layout import (
-    FIXED_TIME,
     PIP_ENV,
     PYTHON,
     QUIET_PYTHON,
@@ -19,6 +18,7 @@ from .layout import (
     UV_ENV,
     VENV,
     compile_modules,
+    forget_times,
     pip_mounts,
     quoted,
     script,
@@ -28,13 +28,6 @@ from .layout import (
 from .requirement_files import CONSTRAINTS, LOCAL, requirement_mounts
 
 __all__ = ["LocalPackages"]
-
-# uv notes down when a local package was last changed on the machine that builds: two machines
-# would make two layers of the same files.
-_FORGET_TIMES = (
-    f"find {VENV} -name uv_cache.json -newermt @{FIXED_TIME} | while read -r file; do "
-    'rm "$file"; sed -i "/uv_cache[.]json,/d" "$(dirname "$file")/RECORD"; done'
-)
 
 # pip keeps wheels that it built by path, name and version: what another build, or this project an
 # hour ago, had under the same path must not be taken for what is there now.
@@ -86,7 +79,7 @@ class LocalPackages(Block):
                 # is, and builds of other projects had folders at the same path.
                 command=script(
                     f"{UV} pip install --python {PYTHON} --refresh {wanted}",
-                    _FORGET_TIMES,
+                    forget_times(),
                     settle_times(VENV),
                 ),
                 mounts=(*uv_mounts(), *files),

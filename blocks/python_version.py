@@ -42,12 +42,17 @@ class PythonVersion(Block):
         return True
 
     def requirements(self, project: Project) -> tuple[Requirement, ...]:
-        config = project.config
-        if config is None or not config.build.python_version:
-            return (Requirement("python", "", self.origin),)
-        version = config.build.python_version
-        specifier = f"=={version}" if version.count(".") > 1 else f"=={version}.*"
-        return (Requirement("python", specifier, config.origin("build.python_version")),)
+        asked = []
+        if pin := project.python:
+            exact = pin.version.count(".") > 1
+            specifier = f"=={pin.version}" if exact else f"=={pin.version}.*"
+            asked.append(Requirement("python", specifier, pin.origin))
+        own = project.pyproject
+        # A pyproject.toml beside cog.yaml may be there for tools alone, unless it is installed.
+        counts = project.config is None or project.source == "pyproject"
+        if counts and own and own.requires_python and own.requires_python_origin:
+            asked.append(Requirement("python", own.requires_python, own.requires_python_origin))
+        return tuple(asked) or (Requirement("python", "", self.origin),)
 
     def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
         version = resolution["python"].version

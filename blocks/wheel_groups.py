@@ -1,7 +1,8 @@
-"""Which wheels share a layer: the large ones alone, the small ones together."""
+"""Which wheels share a layer: a large one has its own, the small ones are spread over a few."""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -9,7 +10,11 @@ __all__ = ["LARGE_BYTES", "MOST_LAYERS", "Wheel", "WheelGroup", "group_wheels"]
 
 # A wheel of this size or more is worth a layer of its own: sending it again takes longer than the
 # round trips that a layer costs (some 10 MB a second against 100 ms), bytes.
-LARGE_BYTES = 8_000_000
+LARGE_BYTES = 2_000_000
+
+# Over so many layers the small wheels are spread, by name: one more small package then changes a
+# fraction of their bytes. Each layer costs the build some 0.3 s, so more would not pay.
+BUCKETS = 8
 
 # Layers of an image, all told; overlayfs stacks of some hundred work, registries and pulls get
 # slower with each (Docker's own limit is 127).
@@ -43,19 +48,26 @@ def group_wheels(wheels: Iterable[Wheel], most: int) -> tuple[WheelGroup, ...]:
     """Wheels in groups, the largest first and the small ones last.
 
     The content of a large wheel's layer depends on that wheel alone, so every project with the
-    same wheel has the same layer.
+    same wheel has the same layer. In which layer a small one is depends on its name alone.
 
-    most: how many groups there may be, at least 1; when there are more large wheels than that, the
-    smaller ones of them join the small ones.
+    most: how many groups there may be, at least 1; when there are more large wheels than have room,
+    the smaller ones of them join the small ones.
     """
+    buckets = min(BUCKETS, max(1, most // 2))
     ordered = sorted(wheels, key=lambda wheel: (-wheel.size, wheel.name))
-    large = [wheel for wheel in ordered if wheel.size >= LARGE_BYTES]
-    alone = large[: max(most - 1, 0)]
-    if len(large) == len(ordered) <= most:
-        alone = large
-    rest = sorted(wheel for wheel in ordered if wheel not in alone)
-    groups = [WheelGroup(wheel.name, (wheel,)) for wheel in alone]
-    return tuple(groups) + ((WheelGroup("packages", tuple(rest)),) if rest else ())
+    alone = [wheel for wheel in ordered if wheel.size >= LARGE_BYTES][: most - buckets]
+    shared: dict[int, list[Wheel]] = {}
+    for wheel in sorted({*ordered} - {*alone}):
+        shared.setdefault(_bucket(wheel.name, buckets), []).append(wheel)
+    return (
+        *(WheelGroup(wheel.name, (wheel,)) for wheel in alone),
+        *(WheelGroup(f"packages-{key + 1}", tuple(shared[key])) for key in sorted(shared)),
+    )
+
+
+def _bucket(name: str, buckets: int) -> int:
+    """A number below `buckets` that is the same for a name on every machine."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % buckets
 
 
 def lines(wheels: Sequence[Wheel]) -> str:

@@ -23,12 +23,14 @@ from .requirement_model import RequirementsFile
 if TYPE_CHECKING:
     from .predictor import Target
     from .pyproject import PyProject
+    from .uv_lock import UvLock
 
 __all__ = [
     "BaseReference",
     "Command",
     "EnvironmentVariable",
     "Project",
+    "PythonPin",
     "SystemPackage",
     "find_project_root",
     "missing_config",
@@ -66,6 +68,14 @@ class EnvironmentVariable:
 
 
 @dataclass(frozen=True)
+class PythonPin:
+    """The Python that the user names: `3.12` for any of that series, `3.12.4` for that one."""
+
+    version: str
+    origin: Origin
+
+
+@dataclass(frozen=True)
 class BaseReference:
     """The image that the user wants the project to stand on.
 
@@ -86,6 +96,8 @@ class Project:
     requirements: the entries of the one source that counts, its constraints and options included.
     source: where they come from: a requirements file, `build.python_packages`, pyproject.toml, or
     nowhere. predictor, trainer: None when not given, or not readable here (see the warnings).
+    uv_lock: what uv has locked, when the requirements come from pyproject.toml.
+    python: from cog.yaml, or else, where cog.yaml does not say what is installed, .python-version.
     base_image: the user's own base; None leaves the choice to the solver.
     warnings: what the user should know though the project is valid; in the order of the files.
     """
@@ -96,6 +108,8 @@ class Project:
     requirements: RequirementsFile
     source: Literal["", "requirements", "packages", "pyproject"]
     pyproject: PyProject | None = None
+    uv_lock: UvLock | None = None
+    python: PythonPin | None = None
     predictor: Target | None = None
     trainer: Target | None = None
     system_packages: tuple[SystemPackage, ...] = ()
@@ -176,6 +190,8 @@ class _Reader:
             requirements=requirements,
             source=source,
             pyproject=pyproject,
+            uv_lock=self._uv_lock(pyproject) if source == "pyproject" else None,
+            python=self._python(reading, source),
             predictor=predictor,
             trainer=trainer,
             ignore=ignore,
@@ -217,6 +233,29 @@ class _Reader:
         except UserError as error:
             self.faults += error.faults
             return None
+
+    def _uv_lock(self, pyproject: PyProject | None) -> UvLock | None:
+        if pyproject is None or not pyproject.has_uv_lock:
+            return None
+        from .uv_lock import read_uv_lock
+
+        try:
+            return read_uv_lock(self._root, pyproject.dependencies)
+        except UserError as error:
+            self.faults += error.faults
+            return None
+
+    def _python(self, reading: ConfigReading | None, source: str) -> PythonPin | None:
+        config = reading.config if reading else None
+        if config and config.build.python_version:
+            return PythonPin(config.build.python_version, config.origin("build.python_version"))
+        if reading is not None and source != "pyproject":
+            return None
+        from .python_file import read_python_file
+
+        pin, warnings = read_python_file(self._root)
+        self._warnings += warnings
+        return PythonPin(*pin) if pin else None
 
     def _ignore(self) -> IgnorePatterns:
         try:

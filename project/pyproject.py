@@ -44,7 +44,9 @@ class PyProject:
     empty without one, and `requires_python_origin`, its line, is None.
     build_requires, build_backend: of [build-system], empty without it.
     poetry: the line of [tool.poetry.dependencies] in a file without [project], None otherwise.
-    has_uv_lock: whether uv.lock stands beside it.
+    has_uv_lock: whether uv.lock stands beside it. default_groups: the dependency groups that uv
+    installs by default ([tool.uv]); None means all. indexes: uv's own, name (may be empty) and URL.
+    scripts: of [project.scripts], name and `module:function`, each with its line.
     """
 
     name: str = ""
@@ -58,6 +60,9 @@ class PyProject:
     build_backend: str = ""
     poetry: Origin | None = None
     has_uv_lock: bool = False
+    default_groups: tuple[str, ...] | None = ("dev",)
+    indexes: tuple[tuple[str, str], ...] = ()
+    scripts: tuple[tuple[str, str, Origin], ...] = ()
 
 
 def read_pyproject(root: Path) -> PyProject | None:
@@ -139,7 +144,36 @@ class _Reader:
             build_requires=build_requires,
             build_backend=build_backend,
             has_uv_lock=has_lock,
+            default_groups=self._default_groups(),
+            indexes=tuple(self._indexes()),
+            scripts=tuple(self._scripts(project)),
         )
+
+    def _scripts(self, project: dict[str, Any]) -> Iterator[tuple[str, str, Origin]]:
+        path = "project.scripts"
+        scripts = self._table(project, "scripts", path)
+        for name in sorted(scripts):
+            place = self._text(scripts, name, path)
+            line = self._key(name, path)
+            yield name, place, Origin(FILE, line, f'{name} = "{quote_text(place)}"')
+
+    def _uv(self) -> dict[str, Any]:
+        tool = self._table(self._tables, "tool", "tool")
+        return self._table(tool, "uv", "tool.uv")
+
+    def _default_groups(self) -> tuple[str, ...] | None:
+        uv = self._uv()
+        if "default-groups" not in uv:
+            return ("dev",)
+        if uv["default-groups"] == "all":
+            return None
+        return tuple(text for text, _ in self._texts(uv, "default-groups", "tool.uv"))
+
+    def _indexes(self) -> Iterator[tuple[str, str]]:
+        indexes = self._uv().get("index", [])
+        for index in indexes if isinstance(indexes, list) else []:
+            if isinstance(index, dict):
+                yield str(index.get("name", "")), str(index.get("url", ""))
 
     def _line(self, needle: str, after: int = 0) -> int:
         """The first line from `after` on that contains a text; `after` itself when none does."""

@@ -31,12 +31,18 @@ from ..blocks.train import Train
 from ..blocks.user import User
 from ..blocks.uv import Uv
 from ..blocks.uv_tool import UvTool
+from ..blocks.uv_lock import LockedLocalPackages, LockedPackages
 from ..blocks.weight_files import WeightFiles
 from ..blocks.weights import Weights
 from ..project import Project
 from .base import Stack
 
 __all__ = ["PythonStack"]
+
+
+def families() -> dict[str, tuple[str, ...]]:
+    """The packages of each framework, by its name."""
+    return {framework.name: framework.family for framework in (Tensorflow, Jax, Torch)}
 
 
 class PythonStack(Stack):
@@ -64,20 +70,25 @@ class PythonStack(Stack):
             yield User()
         yield UvTool()
         yield PythonVersion()
-        if RequirementFiles.detect(project):
+        locked = LockedPackages.detect(project)
+        if RequirementFiles.detect(project) and not locked:
             yield RequirementFiles()
         for framework in (Tensorflow, Jax, Torch):
-            if framework.detect(project):
+            if framework.detect(project) and not locked:
                 yield framework()
         for before in (PipTool, Environment, PreInstall):
             if before.detect(project):
                 yield before()
-        if Pip.detect(project):
+        if locked:
+            yield LockedPackages(platform, families())
+        elif Pip.detect(project):
             yield Pip(platform)
         elif Uv.detect(project):
             yield Uv(platform)
         yield CogRuntime()
-        if LocalPackages.detect(project):
+        if LockedLocalPackages.detect(project):
+            yield LockedLocalPackages()
+        elif LocalPackages.detect(project):
             yield LocalPackages(keep=("cog", "coglet"))
         yield Entrypoint()
         for after in (Train, Concurrency, Run, OpenApi, Labels):

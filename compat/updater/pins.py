@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -11,11 +12,12 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from ...index import Metadata, NoMetadata
-from ..cells import Sheet, sort_key
+from ..cells import Cells, Sheet, sort_key
 from .finding import Finding, Found, Missed
 from .needs import needed
 from .releases import (
     DEFAULT_SOURCE,
+    History,
     Release,
     admitted,
     history,
@@ -27,7 +29,7 @@ from .sources import UnreachedError
 from .wheels import pure_python
 from .world import World
 
-__all__ = ["FRAMEWORKS", "find", "pages"]
+__all__ = ["FRAMEWORKS", "Added", "find", "pages"]
 
 FRAMEWORKS = ("tensorflow", "jax", "jaxlib", "torch", "torchvision", "torchaudio", "triton")
 """What a pin may be about, in the order in which a row names them; each has a table."""
@@ -35,13 +37,17 @@ FRAMEWORKS = ("tensorflow", "jax", "jaxlib", "torch", "torchvision", "torchaudio
 _ANY = "amd64"
 
 
-def pages(sheet: Sheet, added: Iterable[str] = ()) -> Iterator[tuple[str, str]]:
+Added = Mapping[str, Version | None]
+"""Library that is new to the table -> its oldest release that matters; None: all of them."""
+
+
+def pages(sheet: Sheet, added: Added) -> Iterator[tuple[str, str]]:
     """The pages that `find` asks for."""
     yield from (("", name) for name in sorted({row["package"] for row in sheet.rows} | {*added}))
 
 
 def find(
-    sheet: Sheet, world: World, sheets: Mapping[str, Sheet], added: Iterable[str] = ()
+    sheet: Sheet, world: World, sheets: Mapping[str, Sheet], added: Added = MappingProxyType({})
 ) -> Finding:
     """What the libraries of the table pin; one that fails stays as it is.
 
@@ -52,9 +58,13 @@ def find(
     absent: set[tuple[object, ...]] = set()
     notes: list[str] = []
     missed: list[Missed] = []
-    for package in sorted({row["package"] for row in sheet.rows} | {*added}):
+    rows: dict[str, list[Cells]] = {package: [] for package in added}
+    for row in sheet.rows:
+        rows.setdefault(row["package"], []).append(row)
+    for package in sorted(rows):
         try:
-            one = _library(package, sheet, world, pythons, sheets)
+            past = history(world, package, rows[package], oldest=added.get(package))
+            one = _library(past, world, pythons, sheets)
         except UnreachedError as error:
             missed.append(Missed(str(error), f"the pins of {package}"))
             continue
@@ -65,14 +75,12 @@ def find(
 
 
 def _library(
-    package: str,
-    sheet: Sheet,
+    past: History,
     world: World,
     pythons: tuple[Version, ...],
     sheets: Mapping[str, Sheet],
 ) -> Finding:
-    rows = [row for row in sheet.rows if row["package"] == package]
-    past = history(world, package, rows)
+    package = past.package
     asked = [one for one in past.releases if world.recheck or not past.is_known(one.version)]
     answers = {
         release.version: metadata
@@ -80,7 +88,7 @@ def _library(
     }
     found, notes = [], []
     # A new library begins at its oldest release whose pins the tables can judge.
-    has_begun = bool(rows)
+    has_begun = bool(past.rows)
     for release in past.releases:
         metadata = answers.get(release.version)
         if isinstance(metadata, NoMetadata):
@@ -102,8 +110,8 @@ def _library(
             has_begun = True
             requires = "; ".join(map(str, pins))
             found.append(Found({**cells, "requires": requires}, {"": DEFAULT_SOURCE}))
-    told = {sort_key(sheet.name, one.cells) for one in found}
-    absent = past.absent(sheet.name, world.since) - told
+    told = {sort_key("pins", one.cells) for one in found}
+    absent = past.absent("pins", world.since) - told
     return Finding(tuple(found), frozenset(absent), tuple(notes))
 
 

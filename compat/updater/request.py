@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
@@ -26,7 +27,8 @@ class Request:
     """What to refresh. names: of tables; none for all. mirrors: source -> URL.
 
     since: the oldest release that matters; it is about one table. recheck: read metadata again of
-    releases that are known. added: libraries that pins.csv is to follow from now on.
+    releases that are known. added: libraries that pins.csv is to follow from now on, `accelerate` or
+    `accelerate>=1.0`.
     """
 
     names: tuple[str, ...] = ()
@@ -49,17 +51,17 @@ def run(
 
     Raises UserError with every fault of the request, and for tables that cannot be read.
     """
-    since = _checked(request)
+    since, added = _checked(request)
     tables = Tables.load() if folder == OWN else Tables.load(folder)
     today = datetime.now(tz=UTC).date().isoformat()
-    subjects = {**SUBJECTS, "pins": _with_added(SUBJECTS["pins"], request.added)}
+    subjects = {**SUBJECTS, "pins": _with_added(SUBJECTS["pins"], added)}
     with open_world(
         environ, mirrors=request.mirrors or {}, recheck=request.recheck, since=since
     ) as world:
         return refresh(request.names, sheets_of(tables), world, today, subjects, tell=tell)
 
 
-def _checked(request: Request) -> Version | None:
+def _checked(request: Request) -> tuple[Version | None, pins.Added]:
     faults = [
         Fault(f"the table {name} is kept by hand: no source tells it", hint="edit its file")
         if name in BY_HAND
@@ -77,23 +79,44 @@ def _checked(request: Request) -> Version | None:
             since = Version(request.since)
         except InvalidVersion:
             faults.append(Fault(f"--since {request.since} is no version"))
+    added: dict[str, Version | None] = {}
+    for text in request.added:
+        try:
+            name, floor = _added(text)
+            added[name] = floor
+        except InvalidRequirement:
+            hint = "write --add PACKAGE or --add 'PACKAGE>=VERSION'"
+            faults.append(Fault(f"--add {text} names no library", hint=hint))
     if request.added and request.names and "pins" not in request.names:
         faults.append(Fault("--add is about the table pins", hint="name pins"))
     if faults:
         raise UserError(faults)
-    return since
+    return since, added
 
 
-def _with_added(subject: Subject, added: tuple[str, ...]) -> Subject:
+def _added(text: str) -> tuple[str, Version | None]:
+    """The library that `--add` names, and its oldest release that matters.
+
+    Raises InvalidRequirement.
+    """
+    named = Requirement(text)
+    clauses = list(named.specifier)
+    if not clauses:
+        return canonicalize_name(named.name), None
+    if len(clauses) > 1 or clauses[0].operator != ">=":
+        raise InvalidRequirement(text)
+    return canonicalize_name(named.name), Version(clauses[0].version)
+
+
+def _with_added(subject: Subject, added: pins.Added) -> Subject:
     if not added:
         return subject
-    names = tuple(canonicalize_name(name) for name in added)
 
     def pages(sheets: Mapping[str, Sheet]) -> list[tuple[str, str]]:
-        return list(pins.pages(sheets["pins"], names))
+        return list(pins.pages(sheets["pins"], added))
 
     return replace(
         subject,
-        find=lambda sheet, world, sheets: pins.find(sheet, world, sheets, names),
+        find=lambda sheet, world, sheets: pins.find(sheet, world, sheets, added),
         pages=pages,
     )

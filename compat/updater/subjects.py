@@ -57,7 +57,7 @@ SUBJECTS: Mapping[str, Subject] = {
     "cudnn": Subject(cuda.cudnn),
     "torchvision": _companion("torchvision"),
     "torchaudio": _companion("torchaudio"),
-    "pins": Subject(pins.find, lambda sheets: pins.pages(sheets["pins"])),
+    "pins": Subject(pins.find, lambda sheets: pins.pages(sheets["pins"], {})),
     "cog": Subject(simple.cog, lambda sheets: simple.cog_pages(sheets["cog"])),
     "cuda_images": Subject(images.cuda_images, also=("cuda",)),
     "base_images": Subject(images.base_images, also=("python",)),

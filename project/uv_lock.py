@@ -1,0 +1,250 @@
+"""uv.lock: which packages it holds, and which of them an environment gets.
+
+The file is read for what it says about versions; installing it is uv's own work.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from packaging.markers import InvalidMarker, Marker
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
+
+from ..errors import Fault, UserError
+from ..origin import Origin
+from .requirement_model import Entry
+
+__all__ = ["Dependency", "LockedPackage", "UvLock", "read_uv_lock"]
+
+FILE = "uv.lock"
+VERSION = 1
+"""The format's version; its revisions are compatible (docs.astral.sh/uv/concepts/resolution)."""
+
+_LOCAL = ("path", "directory", "editable", "virtual")
+
+
+@dataclass(frozen=True)
+class Dependency:
+    """An edge of the lock. version: empty when only one version of the package is locked."""
+
+    name: str
+    version: str = ""
+    marker: str = ""
+    extras: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class LockedPackage:
+    """A package of the lock.
+
+    registry: the URL of the index that it comes from; empty for another source.
+    path: of a package in the project, relative to it, `.` for the project itself; else empty.
+    installed: whether it is a package at all; uv takes a project without [build-system] for none.
+    hashes: `sha256:…` of all its files. markers: environments that it is for; empty means all.
+    optional, groups: further dependencies by extra and by dependency group.
+    wanted: what the project's metadata asked for when it was locked: name, specifier, and whether
+    the package has a source of its own.
+    """
+
+    name: str
+    version: str
+    origin: Origin
+    registry: str = ""
+    path: str = ""
+    installed: bool = True
+    hashes: tuple[str, ...] = ()
+    markers: tuple[str, ...] = ()
+    dependencies: tuple[Dependency, ...] = ()
+    optional: Mapping[str, tuple[Dependency, ...]] = field(default_factory=dict)
+    groups: Mapping[str, tuple[Dependency, ...]] = field(default_factory=dict)
+    wanted: tuple[tuple[str, str, bool], ...] = ()
+
+
+@dataclass(frozen=True)
+class UvLock:
+    """The lock. root: the project itself, one of the packages."""
+
+    packages: tuple[LockedPackage, ...]
+    root: LockedPackage
+
+    def selected(
+        self, environment: Mapping[str, str], groups: Iterable[str] | None = None
+    ) -> tuple[LockedPackage, ...]:
+        """What `uv sync` installs: all that the project needs, sorted by name, without itself.
+
+        environment: the variables of markers. groups: dependency groups; None means all.
+        """
+        names = self.root.groups if groups is None else [n for n in groups if n in self.root.groups]
+        needs = [*self.root.dependencies, *(one for n in names for one in self.root.groups[n])]
+        return self._reached(needs, environment)
+
+    def closure(
+        self, names: Iterable[str], among: Iterable[LockedPackage], environment: Mapping[str, str]
+    ) -> tuple[LockedPackage, ...]:
+        """Of `among` the packages of these names and all that they need, sorted by name."""
+        chosen = {one.name: one for one in among}
+        start = [Dependency(name, chosen[name].version) for name in names if name in chosen]
+        found = {one.name for one in self._reached(start, environment)}
+        return tuple(one for name, one in sorted(chosen.items()) if name in found)
+
+    def _reached(
+        self, needs: Iterable[Dependency], environment: Mapping[str, str]
+    ) -> tuple[LockedPackage, ...]:
+        by_name: dict[str, list[LockedPackage]] = {}
+        for package in self.packages:
+            by_name.setdefault(package.name, []).append(package)
+        found: dict[str, LockedPackage] = {}
+        seen: set[tuple[str, str]] = set()
+        queue = list(needs)
+        while queue:
+            need = queue.pop()
+            if not _holds(need.marker, environment):
+                continue
+            package = _pick(by_name.get(need.name, []), need.version, environment)
+            if package is None:
+                continue
+            found[package.name] = package
+            for extra in ("", *need.extras):
+                if (package.name, extra) not in seen:
+                    seen.add((package.name, extra))
+                    queue += package.optional.get(extra, ()) if extra else package.dependencies
+        found.pop(self.root.name, None)
+        return tuple(package for _, package in sorted(found.items()))
+
+
+def read_uv_lock(root: Path, dependencies: Iterable[Entry]) -> UvLock:
+    """Read uv.lock of a project folder.
+
+    dependencies: what [project] asks for now. Raises UserError when the file cannot be read, is of
+    another format, or does not fit the dependencies any more.
+    """
+    try:
+        text = (root / FILE).read_text("utf-8")
+        tables = tomllib.loads(text)
+    except OSError as error:
+        raise _fault(f"{FILE} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise _fault(f"not valid TOML: {error}") from None
+    if tables.get("version") != VERSION:
+        message = f"{FILE} has the format {tables.get('version')!r}, and cogpack reads {VERSION}"
+        raise _fault(message, "lock with a uv that writes it")
+    try:
+        packages = tuple(_packages(tables.get("package", []), _lines(text)))
+        project = next(one for one in packages if one.path == ".")
+    except (AttributeError, KeyError, TypeError, StopIteration):
+        raise _fault(f"{FILE} is damaged: no package of it is this project") from None
+    if faults := list(_differences(project, dependencies)):
+        raise UserError(faults)
+    return UvLock(packages, project)
+
+
+def _fault(message: str, hint: str = "write it again: uv lock") -> UserError:
+    return UserError(Fault(message, Origin(FILE), hint))
+
+
+def _lines(text: str) -> list[int]:
+    """The line of each package's name, in the file's order: tomllib keeps no positions."""
+    lines = enumerate(text.splitlines(), 1)
+    return [number + 1 for number, line in lines if line.strip() == "[[package]]"]
+
+
+def _packages(tables: list[dict[str, Any]], lines: list[int]) -> Iterator[LockedPackage]:
+    for number, table in enumerate(tables):
+        source = table["source"]
+        name, version = canonicalize_name(table["name"]), str(table.get("version", ""))
+        line = lines[number] if number < len(lines) else 0
+        registry = str(source.get("registry", ""))
+        files = [*table.get("wheels", []), *([table["sdist"]] if "sdist" in table else [])]
+        metadata = table.get("metadata", {})
+        yield LockedPackage(
+            name=name,
+            version=version,
+            origin=Origin(FILE, line, f"{name}=={version}" if version else name),
+            registry=registry if "://" in registry else "",
+            path=next((str(source[kind]) for kind in _LOCAL if kind in source), ""),
+            installed="virtual" not in source,
+            hashes=tuple(sorted({one["hash"] for one in files if "hash" in one})),
+            markers=tuple(table.get("resolution-markers", ())),
+            dependencies=_dependencies(table.get("dependencies", [])),
+            optional=_by_name(table.get("optional-dependencies", {})),
+            groups=_by_name(table.get("dev-dependencies", {})),
+            wanted=tuple(_wanted(metadata.get("requires-dist", []))),
+        )
+
+
+def _dependencies(tables: list[dict[str, Any]]) -> tuple[Dependency, ...]:
+    return tuple(
+        Dependency(
+            canonicalize_name(one["name"]),
+            str(one.get("version", "")),
+            one.get("marker", ""),
+            tuple(one.get("extra", ())),
+        )
+        for one in tables
+    )
+
+
+def _by_name(tables: dict[str, Any]) -> dict[str, tuple[Dependency, ...]]:
+    return {name: _dependencies(tables[name]) for name in sorted(tables)}
+
+
+def _wanted(tables: list[dict[str, Any]]) -> Iterator[tuple[str, str, bool]]:
+    for one in tables:
+        if "extra ==" not in one.get("marker", ""):
+            known = {"name", "specifier", "marker", "extras"}
+            # Sources of another kind keep their version elsewhere.
+            own = bool(one.keys() - known)
+            yield canonicalize_name(one["name"]), one.get("specifier", ""), own
+
+
+def _differences(project: LockedPackage, dependencies: Iterable[Entry]) -> Iterator[Fault]:
+    """A lock that is older than the dependencies would leave some out in silence."""
+    hint = "bring it up to date: uv lock"
+    locked: dict[str, list[tuple[str, bool]]] = {}
+    for name, specifier, own in project.wanted:
+        locked.setdefault(name, []).append((specifier, own))
+    names = set()
+    for entry in dependencies:
+        names.add(entry.name)
+        if entry.name not in locked:
+            yield Fault(f"{FILE} does not have {entry.name}", entry.origin, hint)
+        elif not any(own or _same(one, entry.specifier) for one, own in locked[entry.name]):
+            was = " or ".join(one or "any version" for one, _ in locked[entry.name])
+            message = f"{FILE} was made for {entry.name} {was}, not for {entry.origin.text}"
+            yield Fault(message, entry.origin, hint)
+    for name in sorted(locked.keys() - names):
+        yield Fault(f"{FILE} has {name}, which the project asks for no more", Origin(FILE), hint)
+
+
+def _same(one: str, other: str) -> bool:
+    try:
+        return SpecifierSet(one) == SpecifierSet(other)
+    except InvalidSpecifier:
+        return one == other
+
+
+def _holds(marker: str, environment: Mapping[str, str]) -> bool:
+    if not marker:
+        return True
+    try:
+        return Marker(marker).evaluate({"extra": "", **environment})
+    except (InvalidMarker, ValueError):
+        return True
+
+
+def _pick(
+    candidates: list[LockedPackage], version: str, environment: Mapping[str, str]
+) -> LockedPackage | None:
+    """The package that an edge means where several versions of it are locked."""
+    named = [one for one in candidates if not version or one.version == version] or candidates
+    fitting = [
+        one
+        for one in named
+        if not one.markers or any(_holds(marker, environment) for marker in one.markers)
+    ]
+    return next(iter(fitting or named), None)
