@@ -36,12 +36,14 @@ class Cuda(Block):
 
     @classmethod
     def detect(cls, project: Project) -> bool:
-        return project.config is not None
+        del project
+        return True
 
     def requirements(self, project: Project) -> tuple[Requirement, ...]:
         config = project.config
         if config is None:
-            return ()
+            text = "a project without cog.yaml runs on the CPU"
+            return (Requirement("accelerator", "==cpu", Origin(asker=self.origin.asker, text=text)),)
         return tuple(self._requirements(project, config))
 
     def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["LARGE_BYTES", "MOST_LAYERS", "Wheel", "WheelGroup", "group_wheels"]
+__all__ = ["LARGE_BYTES", "MOST_LAYERS", "Wheel", "WheelGroup", "group_wheels", "lines"]
 
 # A wheel of this size or more is worth a layer of its own: sending it again takes longer than the
 # round trips that a layer costs (some 10 MB a second against 100 ms), bytes.
@@ -25,15 +25,17 @@ MOST_LAYERS = 24
 class Wheel:
     """A wheel as the lock names it.
 
-    name: PEP 503 normalised. sha256: hexadecimal. size: bytes; 0 when the index does not tell.
-    index: the package index that it comes from; empty for the default one.
+    name: PEP 503 normalised. line: of a requirements file, with its hash. size: bytes; 0 when it is
+    not known. index: the package index that it comes from; empty for a URL or a path.
+    path: of a wheel of the project, relative to it.
     """
 
     name: str
     version: str
-    sha256: str
+    line: str
     size: int
     index: str = ""
+    path: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,4 @@ def _bucket(name: str, buckets: int) -> int:
 
 def lines(wheels: Sequence[Wheel]) -> str:
     """The wheels as a requirements file with hashes, sorted by name."""
-    return "".join(
-        f"{wheel.name}=={wheel.version} --hash=sha256:{wheel.sha256}\n" for wheel in sorted(wheels)
-    )
+    return "".join(f"{wheel.line}\n" for wheel in sorted(wheels))

@@ -1,4 +1,4 @@
-"""The locked wheels: each large one a layer of its own, whatever project it is in.
+"""The locked packages: each large wheel a layer of its own, whatever project it is in.
 
 Every group is installed over the same empty environment, beside the others and without
 dependencies, so that its layer depends on its wheels alone: two projects with the same torch have
@@ -7,21 +7,34 @@ the same layer, and a new small package changes one small layer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import ClassVar
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, ClassVar
 
-from ..origin import Origin
 from ..plan.composer import Composer
-from ..plan.model import BindMount, Exec, Layer, MkFile, ScratchInput, StageInput
+from ..plan.model import (
+    BindMount,
+    Exec,
+    Layer,
+    LocalInput,
+    MkFile,
+    Mount,
+    ScratchInput,
+    SecretMount,
+    StageInput,
+    Workdir,
+)
 from ..project import Project
+from ..project.redact import Url
 from ..solver.resolution import Resolution
 from .base import Block
 from .layout import (
     BARE_ENVIRONMENT,
     PYTHON,
+    SOURCE,
     UV,
     UV_ENV,
     VENV,
+    forget_times,
     quoted,
     script,
     settle_times,
@@ -29,27 +42,31 @@ from .layout import (
 )
 from .wheel_groups import MOST_LAYERS, Wheel, WheelGroup, group_wheels, lines
 
-__all__ = ["Wheels"]
+if TYPE_CHECKING:
+    from ..solver.lock import LockedPackage
+
+__all__ = ["Wheels", "locked_wheels"]
 
 _LISTS = StageInput(id="wheel-lists")
 _FOLDER = "/run/cogpack/wheels"
+_BUILT = "built.txt"
 
-# Layers that are not wheels: apt, the environment, local packages, the server, the source. What a
-# project's own commands and weights add comes on top of that.
+# Layers that hold no wheels: apt, the environment, packages that are built, the API, the source.
+# What a project's own commands add comes on top of that.
 _OTHER_LAYERS = 5
+
+_INSTALL = f"{UV} pip install --python {PYTHON} --no-deps"
 
 
 class Wheels(Block):
-    """Installs wheels with their hashes, in groups.
+    """Installs exactly what a lock says; without a lock it does nothing.
 
-    wheels: the whole locked set. origin_of: by name, the lines that brought a wheel in.
     most_layers: of the image, all told.
     """
 
     name: ClassVar[str] = "wheels"
 
-    def __init__(self, wheels: Sequence[Wheel], most_layers: int = MOST_LAYERS) -> None:
-        self._wheels = tuple(sorted(wheels))
+    def __init__(self, most_layers: int = MOST_LAYERS) -> None:
         self._most_layers = most_layers
 
     @classmethod
@@ -58,66 +75,161 @@ class Wheels(Block):
         return True
 
     def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
-        others = _OTHER_LAYERS + len(project.run) + len(project.pre_install)
-        groups = group_wheels(self._wheels, max(1, self._most_layers - others))
-        if not groups:
+        if resolution.lock is None:
             return
+        packages = resolution.lock.packages
+        others = _OTHER_LAYERS + len(project.run) + len(project.pre_install)
+        groups = group_wheels(locked_wheels(packages), max(1, self._most_layers - others))
+        built = [one for one in packages if not _is_wheel(one)]
         contents = {
-            f"/{group.name}-{number}.txt": lines(wheels)
+            f"/{group.name}-{number}.txt": _index_line(index, project) + lines(wheels)
             for group in groups
-            for number, (_, wheels) in enumerate(_by_index(group.wheels))
+            for number, (index, wheels) in enumerate(_by_index(group.wheels))
         }
+        contents[f"/{_BUILT}"] = "".join(
+            f"{_line(one)}\n" for one in built if one.kind != "directory"
+        )
         composer.side_stage(
             "framework-deps",
             _LISTS.id,
-            "write down the locked wheels",
+            "write down the locked packages",
             ScratchInput(),
             [MkFile(path=path, content=contents[path]) for path in sorted(contents)],
         )
-        because = {origin for choice in resolution for origin in choice.because if origin.file}
         for group in groups:
-            self._install(group, composer, sorted(because))
+            _install(project, group, composer)
+        if built:
+            _build(project, built, composer)
 
-    def _install(self, group: WheelGroup, composer: Composer, because: Iterable[Origin]) -> None:
-        alone = len(group.wheels) == 1
-        phase = "framework-deps" if alone else "app-deps"
-        title = (
-            f"install {group.wheels[0].name}=={group.wheels[0].version}"
-            if alone
-            else f"install {len(group.wheels)} packages"
-        )
-        indexes = _by_index(group.wheels)
-        lists = [f"{group.name}-{number}.txt" for number in range(len(indexes))]
-        commands = [
-            f"{UV} pip install --python {PYTHON} --no-deps --require-hashes"
-            + (f" --index-url {quoted([index])}" if index else "")
-            + f" --requirement {_FOLDER}/{file}"
-            for file, (index, _) in zip(lists, indexes, strict=True)
-        ]
-        mounts = [
-            BindMount(source=_LISTS, source_path=f"/{file}", target=f"{_FOLDER}/{file}")
-            for file in lists
-        ]
-        installed = composer.side_stage(
-            phase,
-            f"wheels:{group.name}",
-            title,
-            BARE_ENVIRONMENT,
-            [
-                Exec(
-                    command=script(*commands, settle_times(VENV)),
-                    mounts=(*uv_mounts(), *mounts),
-                    env=UV_ENV,
-                )
-            ],
-            because=because if not alone else (),
-        )
-        composer.stage(phase, group.name, title, [Layer(stage=installed.id)])
-        composer.export("app", installed)
+
+def locked_wheels(packages: Iterable[LockedPackage]) -> tuple[Wheel, ...]:
+    """The packages of a lock that are wheels; the others have to be built first."""
+    return tuple(
+        Wheel(one.name, one.version, _line(one), one.size or 0, one.index, one.path)
+        for one in packages
+        if _is_wheel(one)
+    )
+
+
+def _is_wheel(package: LockedPackage) -> bool:
+    return package.kind == "wheel" or (
+        package.kind == "archive" and package.filename.endswith(".whl")
+    )
+
+
+def _line(package: LockedPackage) -> str:
+    """The package as a line of a requirements file that is read in the project's folder."""
+    if package.kind == "archive":
+        wanted = f"{package.name} @ {package.url or f'file://{SOURCE}/{package.path}'}"
+    else:
+        wanted = f"{package.name}=={package.version}"
+    return wanted + "".join(f" --hash={kind}:{digest}" for kind, digest in package.hashes)
+
+
+def _install(project: Project, group: WheelGroup, composer: Composer) -> None:
+    alone = len(group.wheels) == 1
+    phase = "app-deps" if group.name.startswith("packages-") else "framework-deps"
+    names = " ".join(f"{wheel.name}=={wheel.version}" for wheel in group.wheels)
+    title = f"install {names}" if alone else f"install {len(group.wheels)} packages: {names}"
+    indexes = _by_index(group.wheels)
+    lists = [f"{group.name}-{number}.txt" for number in range(len(indexes))]
+    secrets = {name for index, _ in indexes for name in _variables(index, project)}
+    commands = [f"{_INSTALL} --require-hashes --requirement {_FOLDER}/{file}" for file in lists]
+    installed = composer.side_stage(
+        phase,
+        f"wheels:{group.name}",
+        title,
+        BARE_ENVIRONMENT,
+        [
+            Exec(
+                command=script(*commands, forget_times(), settle_times(VENV)),
+                mounts=(
+                    *uv_mounts(),
+                    *_list_mounts(lists),
+                    *(SecretMount(id=name, env=name) for name in sorted(secrets)),
+                    *_local_mounts(project, [wheel.path for wheel in group.wheels if wheel.path]),
+                ),
+                env=UV_ENV,
+            )
+        ],
+    )
+    composer.stage(phase, group.name, title, [Layer(stage=installed.id)])
+    composer.export("app", installed)
+
+
+def _build(project: Project, packages: Sequence[LockedPackage], composer: Composer) -> None:
+    """Packages that are no wheels stand on all others: building may need them."""
+    commands = []
+    if any(one.kind != "directory" for one in packages):
+        commands.append(f"{_INSTALL} --require-hashes --requirement {_FOLDER}/{_BUILT}")
+    for one in packages:
+        if one.kind == "directory":
+            editable = "--editable " if one.editable else ""
+            commands.append(f"{_INSTALL} --refresh {editable}{quoted([f'./{one.path}'])}")
+    stage = composer.stage(
+        "app-deps",
+        "built-packages",
+        f"build and install {' '.join(one.name for one in packages)}",
+        [
+            Workdir(path=SOURCE),
+            Exec(
+                command=script(*commands, forget_times(), settle_times(VENV)),
+                mounts=(
+                    *uv_mounts(),
+                    *_list_mounts([_BUILT]),
+                    *_local_mounts(project, [one.path for one in packages if one.path]),
+                ),
+                env=UV_ENV,
+            ),
+        ],
+    )
+    composer.export("app", stage)
+
+
+def _index_line(index: str, project: Project) -> str:
+    """The option that makes one index the only one, in the user's own words where there are any.
+
+    A credential stands in these as `${NAME}`, which uv replaces by the secret of that name.
+    """
+    if not index:
+        return ""
+    asked = _asked(index, project)
+    return f"--index-url {asked.raw if asked else index}\n"
+
+
+def _variables(index: str, project: Project) -> tuple[str, ...]:
+    asked = _asked(index, project)
+    return asked.variables if asked else ()
+
+
+def _asked(index: str, project: Project) -> Url | None:
+    """The user's URL of an index that the lock names without credentials."""
+    options = project.requirements.options
+    for given in (options.index_url, *options.extra_index_urls):
+        if given is not None:
+            scheme, separator, rest = given.url.raw.partition("://")
+            host, slash, path = rest.partition("/")
+            bare = f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
+            if bare.rstrip("/") == index.rstrip("/"):
+                return given.url
+    return None
+
+
+def _list_mounts(files: Iterable[str]) -> Iterator[Mount]:
+    for file in files:
+        yield BindMount(source=_LISTS, source_path=f"/{file}", target=f"{_FOLDER}/{file}")
+
+
+def _local_mounts(project: Project, paths: Sequence[str]) -> Iterator[Mount]:
+    """Files of the project where the source will be, as editable installs need them."""
+    if paths:
+        include = ("**",) if "." in paths else tuple(sorted(paths))
+        source = LocalInput(include=include, exclude=project.ignore.all)
+        yield BindMount(source=source, target=SOURCE, writable=True)
 
 
 def _by_index(wheels: Iterable[Wheel]) -> list[tuple[str, tuple[Wheel, ...]]]:
-    """The wheels of each index, by its URL; the default one first."""
+    """The wheels of each index, by its URL; those of no index first."""
     found: dict[str, list[Wheel]] = {}
     for wheel in wheels:
         found.setdefault(wheel.index, []).append(wheel)

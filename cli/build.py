@@ -9,7 +9,17 @@ from pathlib import Path
 import click
 
 from ..plan.composer import Network
-from .options import base_image, compat, folder, network, platform, read_secrets, show_warnings
+from .options import (
+    base_image,
+    compat,
+    folder,
+    locked,
+    network,
+    platform,
+    read_secrets,
+    show_warning,
+    show_warnings,
+)
 
 __all__ = ["command"]
 
@@ -37,6 +47,7 @@ __all__ = ["command"]
 @network
 @click.option("-q", "--quiet", is_flag=True, help="Print only the image's digest.")
 @platform
+@locked
 @base_image
 @compat
 def command(
@@ -49,19 +60,20 @@ def command(
     network: Network,
     quiet: bool,
     platform: str,
+    locked: bool,
     base_image: str,
 ) -> None:
     """Build the image of the project in DIR."""
     from ..llb.client import Client, PlainPrinter, find_daemon
     from ..pipeline import Request, build_plan, image_exports
     from ..stacks.compose import load, make_plan
-    from ..stacks.solve import solved
+    from ..stacks.locking import resolution_to_build
 
     values = read_secrets(secrets, os.environ)
     composition = load(folder, platform, base_image)
     exports = image_exports(composition.project, tags, push, outputs)
     show_warnings(composition.project.warnings)
-    resolution = solved(composition)
+    resolution = resolution_to_build(composition, locked=locked, told=show_warning)
     plan = make_plan(composition, resolution, network)
     endpoint = find_daemon(builder, os.environ)
     if not quiet:

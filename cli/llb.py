@@ -11,7 +11,16 @@ import click
 from ..errors import UserError
 from ..files import write_atomically
 from ..plan.composer import Network
-from .options import base_image, compat, folder, network, platform, show_warnings
+from .options import (
+    base_image,
+    compat,
+    folder,
+    locked,
+    network,
+    platform,
+    show_warning,
+    show_warnings,
+)
 
 __all__ = ["command"]
 
@@ -30,6 +39,7 @@ __all__ = ["command"]
 @click.option("--builder", metavar="ADDRESS", help="The daemon that --resolve asks.")
 @network
 @platform
+@locked
 @base_image
 @compat
 def command(
@@ -39,6 +49,7 @@ def command(
     builder: str | None,
     network: Network,
     platform: str,
+    locked: bool,
     base_image: str,
 ) -> None:
     """Write the BuildKit definition of the project in DIR, a serialized pb.Definition.
@@ -48,12 +59,12 @@ def command(
     """
     from ..llb.compile import compile_plan
     from ..stacks.compose import load, make_plan
-    from ..stacks.solve import solved
+    from ..stacks.locking import resolution_to_build
 
     if output is None and sys.stdout.isatty():
         raise UserError("the definition is binary", hint="name a file with -o FILE, or pipe it on")
     composition = load(folder, platform, base_image)
-    resolution = solved(composition)
+    resolution = resolution_to_build(composition, locked=locked, told=show_warning)
     show_warnings([*composition.project.warnings, *resolution.warnings])
     plan = make_plan(composition, resolution, network)
     if pin:

@@ -11,7 +11,17 @@ import click
 
 from ..errors import Fault, UserError
 
-__all__ = ["base_image", "compat", "folder", "network", "platform", "read_secrets", "show_warnings"]
+__all__ = [
+    "base_image",
+    "compat",
+    "folder",
+    "locked",
+    "network",
+    "platform",
+    "read_secrets",
+    "show_warning",
+    "show_warnings",
+]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -73,6 +83,14 @@ def _overlay(context: click.Context, _: click.Parameter, folders: tuple[Path, ..
         context.with_resource(overlaid(folders))
 
 
+def locked(command: Command) -> Command:
+    """The option --locked."""
+    decorate = click.option(
+        "--locked", is_flag=True, help="Fail when the lock is missing or no longer current."
+    )
+    return decorate(command)
+
+
 def network(command: Command) -> Command:
     """The option --network."""
     decorate = click.option(
@@ -83,6 +101,11 @@ def network(command: Command) -> Command:
         help="The network of the build's commands.",
     )
     return decorate(command)
+
+
+def show_warning(warning: Fault | str) -> None:
+    """Print one warning to the error output."""
+    show_warnings([warning])
 
 
 def show_warnings(warnings: Iterable[Fault | str]) -> None:

@@ -23,7 +23,7 @@ from ..solver.policy import POLICIES, Policy
 from ..solver.requirement import Requirement
 from ..solver.solve import all_versions, resolve
 from ..solver.universe import Universe
-from .options import base_image, compat, folder, platform, show_warnings
+from .options import base_image, compat, folder, locked, platform, show_warnings
 
 __all__ = ["command"]
 
@@ -65,6 +65,24 @@ class _Question:
     multiple=True,
     help="Try another version in place of what the project asks for.",
 )
+@click.option("--lock", is_flag=True, help="Ask the package indexes too, and write the lock.")
+@locked
+@click.option(
+    "--upgrade",
+    "upgrade",
+    metavar="PACKAGE",
+    multiple=True,
+    help="Lock anew, this package as new as it can be; :all: for every package.",
+)
+@click.option(
+    "--exclude-newer",
+    metavar="DATE",
+    default="",
+    help="Lock as on this day: files uploaded later do not exist.",
+)
+@click.option("--refresh", is_flag=True, help="Lock, and ask for every page of an index again.")
+@click.option("--offline", is_flag=True, help="Lock from the cache alone.")
+@click.option("--no-overrides", is_flag=True, help="Lock without the table of known overrides.")
 def command(
     folder: Path,
     why: str | None,
@@ -76,11 +94,36 @@ def command(
     prefer: str,
     base_image: str,
     overrides: tuple[str, ...],
+    lock: bool,
+    locked: bool,
+    upgrade: tuple[str, ...],
+    exclude_newer: str,
+    refresh: bool,
+    offline: bool,
+    no_overrides: bool,
 ) -> None:
     """Show which versions are chosen for the project in DIR, and why."""
     if why and every:
         raise click.UsageError("--why and --all cannot be asked at once")
+    relock = any((lock, upgrade, exclude_newer, refresh, offline, no_overrides))
+    if relock and (why or every or overrides or locked):
+        raise click.UsageError(
+            "a lock is made by itself: without --why, --all, --override, --locked"
+        )
     try:
+        if locked:
+            from .lock import check_lock
+
+            check_lock(folder, platform, base_image, as_json)
+            return
+        if relock:
+            from ..stacks.locking import Relock
+            from .lock import Asked, make_lock
+
+            asked = Asked(folder, platform, base_image, gpu or "", driver or "", prefer)
+            wish = Relock(upgrade, exclude_newer, not no_overrides, offline, refresh)
+            make_lock(asked, wish, as_json)
+            return
         question = _question(folder, gpu, driver, platform, prefer, base_image, overrides)
         if why:
             _tell_why(question, canonicalize_name(why), as_json)

@@ -6,6 +6,7 @@ answered once it answers again without looking, so that a run sees one state of 
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -112,6 +113,21 @@ class IndexClient:
         """
         key = ("metadata", files[0].url)
         return self._once(key, lambda: self._metadata(name, files, location))
+
+    def sha256(self, file: File, location: Location | None = None, *, limit: int) -> str:
+        """The SHA-256 of a file, as hexadecimal digits, for an index that announces none.
+
+        limit: bytes that are fetched at most.
+
+        Raises OfflineError, OversizedError past the limit, BuilderError when it is not there, or
+        what `Fetcher.get` raises.
+        """
+        if self.policy.offline:
+            raise _offline(f"the index announces no hash of {file.filename}")
+        answer = self._fetcher.get(file.url, location=location, limit=limit)
+        if answer.status != 200:
+            raise BuilderError(f"{display(file.url)} answered {answer.status}")
+        return hashlib.sha256(answer.body).hexdigest()
 
     def start(self, jobs: Iterable[Callable[[], object]]) -> list[Future[object]]:
         """Run calls of this client on its pool; what they find is remembered.

@@ -24,7 +24,7 @@ from .open_model import Ask, OpenOptions, range_of
 from .open_resolve import Missing, OpenFailure, OpenSolution, resolve_open
 from .open_target import MACHINES, Target
 from .open_universe import INDEX, learned
-from .policy import POLICIES, Policy
+from .policy import POLICIES, Policy, Step
 from .problem import Problem, prepare
 from .requirement import Requirement
 from .resolution import Resolution
@@ -59,6 +59,8 @@ class Question:
     requirements: on the matrix. universe: makes the universe that these packages can reach.
     asks: on the indexes; those of the matrix's own distributions among them.
     settled: packages whose versions the matrix decides; see `settled_packages`.
+    keep: specifiers, by package of the matrix, that are kept as far as nothing speaks against it
+        (those of an old lock). upgrade: packages that are to be as new as they can before that.
     """
 
     requirements: tuple[Requirement, ...]
@@ -69,6 +71,8 @@ class Question:
     policy: Policy = field(default_factory=lambda: POLICIES["newest"])
     options: OpenOptions = field(default_factory=OpenOptions)
     overrides: tuple[Override, ...] = ()
+    keep: tuple[tuple[str, str], ...] = ()
+    upgrade: frozenset[str] = frozenset()
 
     @property
     def machine(self) -> str:
@@ -204,13 +208,24 @@ class _Loop:
     def _assign(self) -> Mapping[str, Candidate] | None:
         problem = self._pose(with_refuted=True)
         self._problem = problem
-        # Of packages that are not the matrix's any version will do here.
-        only = self._matrix_names
+        names = self._matrix_names
+        question = self.question
+        asked = {ask.name for ask in self.question.asks if not ask.constraint}
+        policy = _with_asks(question.policy, sorted(asked & problem.universe.packages.keys()))
+        moved = [_moved(name) for name, _ in _in_order(question.keep)]
+        policy = Policy(
+            (
+                *(Step(name) for name in sorted(question.upgrade & names)),
+                *(Step(name, "absent") for name in moved),
+                *policy.steps,
+            )
+        )
+        # Of what nobody named any version will do here: resolvelib takes the newest.
         with Engine(problem.universe, problem.requirements) as engine:
-            optimum = engine.optimum(self.question.policy, only)
+            optimum = engine.optimum(policy, {*names, *asked, *moved})
         if optimum is None:
             return None
-        return {name: one for name, one in optimum.chosen.items() if name in only}
+        return {name: one for name, one in optimum.chosen.items() if name in names}
 
     def _pose(self, *, with_refuted: bool) -> Problem:
         question = self.question
@@ -222,6 +237,9 @@ class _Loop:
         # Versions that the tables do not know are filled in before the indexes are laid over them.
         matrix = prepare(wanted, matrix).universe
         self._matrix_names = frozenset(matrix.packages)
+        kept, keepers = _keeping(question.keep, matrix)
+        wanted = (*wanted, *kept)
+        matrix = matrix.extended(keepers)
         if not self._names:
             return prepare(wanted, matrix)
         known = learned(
@@ -352,6 +370,49 @@ class _Loop:
         ]
         final = replace(resolution, choices=choices, warnings=tuple(warnings))
         return Agreement(final, solution, target, tuple(sorted(told)), turn)
+
+
+def _with_asks(policy: Policy, names: Iterable[str]) -> Policy:
+    """The policy with what the user named before Python.
+
+    Else a Python that few have wheels for yet would be kept at the price of old releases.
+    """
+    steps = list(policy.steps)
+    known = {step.package for step in steps}
+    place = next((i for i, step in enumerate(steps) if step.package == "python"), len(steps))
+    steps[place:place] = [Step(name) for name in names if name not in known]
+    return Policy(tuple(steps))
+
+
+def _moved(name: str) -> str:
+    return f"moved {name}"
+
+
+def _in_order(keep: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Python first: with another one everything moves."""
+    return sorted(keep, key=lambda one: (one[0] != "python", one))
+
+
+def _keeping(
+    keep: Iterable[tuple[str, str]], matrix: Universe
+) -> tuple[list[Requirement], list[Candidate]]:
+    """Wishes as requirements: each is met, or its `moved` package is there.
+
+    A policy that wants those packages absent keeps what it can, and trades nothing that was asked.
+    """
+    requirements, candidates = [], []
+    for name, specifier in keep:
+        if name not in matrix:
+            continue
+        key = f"keep {name}"
+        fact = Fact(INDEX, 0, key, f"the lock has {name}{specifier}")
+        terms = (Term(name, specifier, absent_ok=True), Term(_moved(name)))
+        candidates += [
+            Candidate(key, "lock", relations=(Relation(fact, terms),)),
+            Candidate(_moved(name), "moved"),
+        ]
+        requirements.append(Requirement(key, "", Origin(asker="the lock")))
+    return requirements, candidates
 
 
 def corrections(overrides: Iterable[Override], solution: OpenSolution) -> list[Correction]:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ..origin import Origin
+
+if TYPE_CHECKING:
+    from .lock import Lock
 
 __all__ = ["BaseImage", "BaseImages", "Choice", "Resolution"]
 
@@ -56,11 +60,15 @@ class BaseImages:
 
 @dataclass(frozen=True)
 class Resolution:
-    """One consistent assignment: at most one choice a package, sorted by package name."""
+    """One consistent assignment: at most one choice a package, sorted by package name.
+
+    lock: every file of the image's Python packages, when the project is locked.
+    """
 
     choices: tuple[Choice, ...]
     base_images: BaseImages
     warnings: tuple[str, ...] = ()
+    lock: Lock | None = field(default=None, compare=False, repr=False)
 
     def __contains__(self, package: str) -> bool:
         return self.get(package) is not None

@@ -21,6 +21,10 @@ class Stack(ABC):
     def detect(cls, project: Project) -> bool:
         """Whether the project is of this kind."""
 
+    def adapted(self, project: Project) -> Project:
+        """The project as this stack takes it; most take it as it was read."""
+        return project
+
     @abstractmethod
     def compose(self, project: Project, platform: str) -> tuple[Block, ...]:
         """The blocks of this project, in the order in which they plan.

@@ -14,11 +14,12 @@ from ..project import Project, read_project
 from ..solver.requirement import Requirement
 from ..solver.resolution import BaseImage, Resolution
 from .base import Stack
+from .generic import GenericPythonStack
 from .python import PythonStack
 
 __all__ = ["STACKS", "Composition", "compose", "load", "make_plan"]
 
-STACKS: tuple[type[Stack], ...] = (PythonStack,)
+STACKS: tuple[type[Stack], ...] = (PythonStack, GenericPythonStack)
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ def compose(project: Project, platform: str) -> Composition:
     for kind in STACKS:
         if kind.detect(project):
             stack = kind()
+            project = stack.adapted(project)
             blocks = stack.compose(project, platform)
             asked = {requirement for block in blocks for requirement in block.requirements(project)}
             return Composition(project, stack, blocks, tuple(sorted(asked)), platform)

@@ -30,8 +30,8 @@ from ..blocks.torch import Torch
 from ..blocks.train import Train
 from ..blocks.user import User
 from ..blocks.uv import Uv
-from ..blocks.uv_tool import UvTool
 from ..blocks.uv_lock import LockedLocalPackages, LockedPackages
+from ..blocks.uv_tool import UvTool
 from ..blocks.weight_files import WeightFiles
 from ..blocks.weights import Weights
 from ..project import Project

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,25 +11,48 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cogpack.blocks.wheel_groups import LARGE_BYTES, Wheel, group_wheels, lines
-from cogpack.blocks.wheels import Wheels
+from cogpack.blocks.wheels import Wheels, locked_wheels
+from cogpack.origin import Origin
 from cogpack.plan import model
 from cogpack.plan.composer import Composer
 from cogpack.plan.render import render
-from cogpack.project import Project, RequirementsFile
+from cogpack.project import Options, Project, RequirementsFile
+from cogpack.project.redact import Url
+from cogpack.project.requirements import IndexUrl
+from cogpack.solver.lock import Lock, LockedPackage
 from cogpack.solver.resolution import BaseImage, BaseImages, Resolution
 
 BASE = "docker.io/library/python:3.12-slim-bookworm"
-TORCH = Wheel("torch", "2.7.1+cu128", "a" * 64, 800_000_000, "https://index.invalid/cu128")
-CUBLAS = Wheel("nvidia-cublas-cu12", "12.8.3.14", "b" * 64, 600_000_000)
-SIX = Wheel("six", "1.17.0", "c" * 64, 11_000)
-IDNA = Wheel("idna", "3.10", "d" * 64, 70_000)
+DEFAULT = "https://index.invalid/simple"
+CU128 = "https://index.invalid/cu128"
+
+
+def _locked(name: str, version: str, size: int, index: str = DEFAULT) -> LockedPackage:
+    return LockedPackage(
+        name,
+        version,
+        "wheel",
+        f"{name}-{version}-py3-none-any.whl",
+        f"{index}/{name}-{version}-py3-none-any.whl",
+        hashes=(("sha256", (name[0] * 64)),),
+        size=size,
+        index=index,
+    )
+
+
+TORCH = _locked("torch", "2.7.1+cu128", 800_000_000, CU128)
+CUBLAS = _locked("nvidia-cublas-cu12", "12.8.3.14", 600_000_000)
+SIX = _locked("six", "1.17.0", 11_000)
+IDNA = _locked("idna", "3.10", 70_000)
+SDIST = LockedPackage("old", "1.0", "sdist", "old-1.0.tar.gz", hashes=(("sha256", "0" * 64),))
+FOLDER = LockedPackage("lib", "", "directory", path="lib", editable=True)
 
 _wheels = st.lists(
     st.builds(
         Wheel,
         name=st.text("abcdef", min_size=1, max_size=4),
         version=st.just("1"),
-        sha256=st.just("e" * 64),
+        line=st.just("x"),
         size=st.integers(0, 3 * LARGE_BYTES),
     ),
     unique_by=lambda wheel: wheel.name,
@@ -36,7 +60,7 @@ _wheels = st.lists(
 
 
 def test_large_wheels_are_alone_and_small_ones_spread_by_name() -> None:
-    groups = group_wheels([SIX, TORCH, IDNA, CUBLAS], 16)
+    groups = group_wheels(locked_wheels([SIX, TORCH, IDNA, CUBLAS, SDIST, FOLDER]), 16)
     assert [(group.name, [wheel.name for wheel in group.wheels]) for group in groups] == [
         ("torch", ["torch"]),
         ("nvidia-cublas-cu12", ["nvidia-cublas-cu12"]),
@@ -58,7 +82,7 @@ def test_every_wheel_is_in_one_group_and_there_are_not_too_many(
 
 @given(_wheels)
 def test_a_small_wheel_more_changes_one_group_alone(wheels: list[Wheel]) -> None:
-    more = Wheel("zz-small", "1", "f" * 64, 1000)
+    more = Wheel("zz-small", "1", "zz-small==1", 1000)
     before = {group.name: group for group in group_wheels(wheels, 50)}
     after = {group.name: group for group in group_wheels([*wheels, more], 50)}
     [changed] = [name for name in after if after[name] != before.get(name)]
@@ -67,19 +91,27 @@ def test_a_small_wheel_more_changes_one_group_alone(wheels: list[Wheel]) -> None
 
 
 def test_lines_are_sorted_and_hashed() -> None:
-    assert lines([SIX, IDNA]) == (
-        f"idna==3.10 --hash=sha256:{'d' * 64}\nsix==1.17.0 --hash=sha256:{'c' * 64}\n"
+    assert lines(locked_wheels([SIX, IDNA])) == (
+        f"idna==3.10 --hash=sha256:{'i' * 64}\nsix==1.17.0 --hash=sha256:{'s' * 64}\n"
     )
 
 
-def _plan(wheels: Sequence[Wheel], most_layers: int = 24) -> model.Plan:
+def _project(requirements: RequirementsFile) -> Project:
+    return Project(Path(), "x", None, requirements, "")
+
+
+def _plan(
+    packages: Sequence[LockedPackage], most_layers: int = 24, project: Project | None = None
+) -> model.Plan:
     composer = Composer("linux/amd64", BASE, BASE)
     base = model.PhaseInput(name="base")
     composer.side_stage("runtime", "uv", "", base, [model.Exec(command="uv")])
     composer.side_stage("runtime", "python", "", base, [model.Exec(command="venv")])
-    project = Project(Path(), "x", None, RequirementsFile(), "")
+    project = project or _project(RequirementsFile())
     image = BaseImage(BASE)
-    Wheels(wheels, most_layers).plan(project, Resolution((), BaseImages(image, image)), composer)
+    resolution = Resolution((), BaseImages(image, image))
+    lock = Lock(tuple(sorted(packages)), resolution, "", "linux/amd64", "x86_64")
+    Wheels(most_layers).plan(project, replace(resolution, lock=lock), composer)
     return composer.finish()
 
 
@@ -101,9 +133,19 @@ def test_groups_stand_side_by_side_on_the_bare_environment() -> None:
 
 
 def test_a_group_is_installed_from_its_index_with_hashes_and_without_dependencies() -> None:
-    [install] = _stage(_plan([TORCH, SIX]), "wheels:torch").ops
+    plan = _plan([TORCH, SIX])
+    [install] = _stage(plan, "wheels:torch").ops
     assert isinstance(install, model.Exec)
-    assert "--no-deps --require-hashes --index-url https://index.invalid/cu128" in install.command
+    assert "--no-deps --require-hashes --requirement" in install.command
+    [file_op] = [
+        op
+        for op in _stage(plan, "wheel-lists").ops
+        if isinstance(op, model.MkFile) and op.path == "/torch-0.txt"
+    ]
+    assert file_op.content.splitlines() == [
+        f"--index-url {CU128}",
+        f"torch==2.7.1+cu128 --hash=sha256:{'t' * 64}",
+    ]
     [file] = [mount for mount in install.mounts if mount.target.endswith("torch-0.txt")]  # type: ignore[union-attr]
     assert isinstance(file, model.BindMount)
 
@@ -119,3 +161,51 @@ def test_the_cap_on_layers_decides_the_grouping() -> None:
     plan = _plan([TORCH, CUBLAS, SIX], most_layers=6)
     names = [stage.id for phase in plan.export_phases for stage in phase.stages]
     assert names == ["export:wheels:packages-1"]
+
+
+def test_what_has_to_be_built_comes_last_and_by_itself() -> None:
+    plan = _plan([SIX, SDIST, FOLDER])
+    built = _stage(plan, "built-packages")
+    [command] = [op.command for op in built.ops if isinstance(op, model.Exec)]
+    assert "--no-deps" in command
+    assert "--editable ./lib" in command
+    assert built.source == model.StageInput(id="packages-7")
+
+
+def test_a_wheel_of_the_project_is_a_layer_like_any_other(tmp_path: Path) -> None:
+    wheel = LockedPackage(
+        "own", "1", "archive", "own.whl", path="wheels/own.whl", hashes=(("sha256", "1" * 64),)
+    )
+    plan = _plan([wheel])
+    [name] = [stage.id for phase in plan.export_phases for stage in phase.stages]
+    [install] = _stage(plan, name.removeprefix("export:")).ops
+    assert isinstance(install, model.Exec)
+    local = [
+        mount.source.include
+        for mount in install.mounts
+        if isinstance(mount, model.BindMount) and isinstance(mount.source, model.LocalInput)
+    ]
+    assert local == [("wheels/own.whl",)]
+
+
+def test_without_a_lock_there_is_nothing_to_do() -> None:
+    composer = Composer("linux/amd64", BASE, BASE)
+    image = BaseImage(BASE)
+    project = _project(RequirementsFile())
+    Wheels().plan(project, Resolution((), BaseImages(image, image)), composer)
+    assert not [stage for phase in composer.finish().build_phases for stage in phase.stages]
+
+
+def test_the_credential_of_an_index_is_a_secret_of_its_groups_alone() -> None:
+    raw = "https://user:${INDEX_TOKEN}@index.invalid/simple"
+    options = Options(index_url=IndexUrl(Url(raw), Origin("requirements.txt", 1)))
+    plan = _plan([SIX, TORCH], project=_project(RequirementsFile(options=options)))
+    groups = {name: _stage(plan, name).ops[0] for name in ("wheels:packages-7", "wheels:torch")}
+    secrets = {
+        name: [mount.id for mount in op.mounts if isinstance(mount, model.SecretMount)]
+        for name, op in groups.items()
+        if isinstance(op, model.Exec)
+    }
+    assert secrets == {"wheels:packages-7": ["INDEX_TOKEN"], "wheels:torch": []}
+    texts = [op.content for op in _stage(plan, "wheel-lists").ops if isinstance(op, model.MkFile)]
+    assert any(f"--index-url {raw}\n" in text for text in texts)

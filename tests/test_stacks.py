@@ -22,7 +22,8 @@ from cogpack.stacks.solve import ConflictError, solved
 from support.snapshots import assert_snapshot, definition_text
 
 ROOT = Path(__file__).parent.parent
-EXAMPLES = sorted(path.parent.name for path in (ROOT / "examples").glob("*/cog.yaml"))
+REFUSED = {"poetry"}
+EXAMPLES = sorted({path.name for path in (ROOT / "examples").iterdir()} - REFUSED)
 
 
 def _plan(composition: Composition) -> model.Plan:
@@ -56,6 +57,15 @@ def test_examples_resolve_and_plan_as_before(example: str) -> None:
     assert_snapshot(f"{example}/resolution.json", dumps(resolution_data(resolution)))
     assert_snapshot(f"{example}/plan.json", dump(plan))
     assert_snapshot(f"{example}/llb.txt", definition_text(compile_plan(plan).definition))
+
+
+def test_dependencies_that_only_poetry_reads_are_refused() -> None:
+    with pytest.raises(UserError) as caught:
+        load_project(ROOT / "examples" / "poetry")
+    [fault] = caught.value.faults
+    assert str(fault).startswith("pyproject.toml:7: ")
+    assert "[tool.poetry.dependencies]" in fault.message
+    assert fault.hint == "move them to [project], or export them to a requirements file"
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
@@ -135,24 +145,10 @@ def test_pip_installs_where_the_project_asks_for_it(tmp_path: Path) -> None:
         "build:\n  python_version: '3.12'\n  python_packages: [six==1.16.0]\n"
         "run: predict.py:Predictor\ncogpack:\n  installer: pip\n",
     )
-    assert "python3 -m pip --python" in _command(_stages(_plan(load_project(folder)))["packages"])
-
-
-def test_local_packages_are_mounted_where_the_source_will_be(tmp_path: Path) -> None:
-    (tmp_path / "lib").mkdir()
-    (tmp_path / "lib" / "pyproject.toml").write_text("[project]\nname = 'lib'\nversion = '1'\n")
-    folder = _project(
-        tmp_path,
-        "build:\n  python_version: '3.12'\n  python_requirements: requirements.txt\n"
-        "run: predict.py:Predictor\n",
-        requirements__txt="-e ./lib\n",
-    )
     stages = _stages(_plan(load_project(folder)))
-    [install] = [op for op in stages["packages"].ops if isinstance(op, model.Exec)]
-    [mount] = [one for one in install.mounts if isinstance(one, model.BindMount) and one.writable]
-    assert mount.target == "/src"
-    assert isinstance(mount.source, model.LocalInput)
-    assert mount.source.include == ("lib",)
+    assert "python -m pip install" in _command(stages["packages"])
+    # The virtual environment has no pip: one is mounted.
+    assert {"pip", "uv"} <= stages.keys()
 
 
 def test_a_variable_in_an_index_url_becomes_a_secret_of_the_install(tmp_path: Path) -> None:

@@ -93,11 +93,9 @@ def history(
     """
     page = world.page(url, package)
     versions = [Version(row["version"]) for row in rows]
-    lost_half(
-        package,
-        [Version(row["version"]) for row in rows if not row.get("withdrawn")],
-        page,
-    )
+    since = world.since or Version("0")
+    held = [row for row in rows if not row.get("withdrawn")]
+    lost_half(package, [v for row in held if (v := Version(row["version"])) >= since], page)
     first = min(versions, default=oldest)
     if world.since is not None:
         first = max(first, world.since) if first else world.since

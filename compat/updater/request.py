@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from ...errors import Fault, UserError
+from ...index import HttpSettings
 from ..cells import Sheet, sheets_of
 from ..tables import OWN, Tables
 from . import pins
@@ -27,8 +28,8 @@ class Request:
     """What to refresh. names: of tables; none for all. mirrors: source -> URL.
 
     since: the oldest release that matters; it is about one table. recheck: read metadata again of
-    releases that are known. added: libraries that pins.csv is to follow from now on, `accelerate` or
-    `accelerate>=1.0`.
+    releases that are known. added: libraries that pins.csv is to follow from now on, with or
+    without their oldest release that matters: `accelerate>=1.0`.
     """
 
     names: tuple[str, ...] = ()
@@ -44,10 +45,12 @@ def run(
     environ: Mapping[str, str],
     *,
     tell: Callable[[str], None] = lambda _: None,
+    settings: HttpSettings | None = None,
 ) -> Refreshed:
     """Refresh the tables of a folder, in memory; `run.write` puts them there.
 
     folder: the package's own tables, or one that is laid over them and then gets what is new.
+    tell: is told which table is being read. settings: how requests are made, else as pip's.
 
     Raises UserError with every fault of the request, and for tables that cannot be read.
     """
@@ -56,7 +59,11 @@ def run(
     today = datetime.now(tz=UTC).date().isoformat()
     subjects = {**SUBJECTS, "pins": _with_added(SUBJECTS["pins"], added)}
     with open_world(
-        environ, mirrors=request.mirrors or {}, recheck=request.recheck, since=since
+        environ,
+        mirrors=request.mirrors or {},
+        recheck=request.recheck,
+        since=since,
+        settings=settings,
     ) as world:
         return refresh(request.names, sheets_of(tables), world, today, subjects, tell=tell)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from ..cells import Sheet
+from ..rows import TABLES
 from . import companions, cuda, images, jax, pins, python, simple, torch
 from .finding import Finding
 from .world import World
@@ -64,8 +65,8 @@ SUBJECTS: Mapping[str, Subject] = {
 }
 """Table -> how it is refreshed. A table stands behind those that its rows name."""
 
-BY_HAND = ("gpus", "os")
-"""Tables that no source tells: NVIDIA's and the distributions' pages are for readers."""
+BY_HAND = tuple(name for name in TABLES if name not in SUBJECTS)
+"""Tables that no source tells: what NVIDIA and the distributions publish of them is for readers."""
 
 
 def chosen(names: Iterable[str]) -> tuple[str, ...]:

@@ -203,8 +203,9 @@ class _Reader:
             return plain
         told = _cuda(metadata, build, admitted(self._pythons, build.python))
         if told is None:
-            # Wheels from before the libraries were packages do not name their CUDA.
-            return replace(plain, defaults=_by_name(variant, None) if variant else _cpu())
+            # A CUDA build that asks for no libraries has them in its wheel.
+            bundled = {**_by_name(variant, None), "libraries": "wheel"}
+            return replace(plain, defaults=bundled if variant else _cpu())
         # A variant is what its name says, whichever build of the runtime it asks for.
         cells = {**told.cells(), **(_by_name(variant, None) if variant else {})}
         return replace(plain, cells={**plain.cells, **cells})

@@ -1,0 +1,6 @@
+"""The project's own package, installed as uv does it."""
+
+
+def shout(text: str) -> str:
+    """The text, louder."""
+    return f"{text.upper()}!"

@@ -1,0 +1,357 @@
+"""The lock: every file that the image installs, and the matrix's assignment, as PEP 751 has it.
+
+The model of the file is packaging's; this module turns it into a frozen `Lock` and back. How a
+lock comes about is `loop`'s subject, what belongs to its fingerprint its writer's.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from packaging.markers import Marker
+from packaging.pylock import (
+    Package,
+    PackageArchive,
+    PackageDirectory,
+    PackageSdist,
+    PackageWheel,
+    Pylock,
+    PylockUnsupportedVersionError,
+    PylockValidationError,
+)
+from packaging.specifiers import SpecifierSet
+from packaging.utils import NormalizedName
+from packaging.version import Version
+
+from ..errors import Fault, UserError
+from ..files import write_atomically
+from ..origin import Origin
+from .resolution import BaseImage, BaseImages, Choice, Resolution
+
+__all__ = [
+    "FORMAT",
+    "LOCK_FILE",
+    "Lock",
+    "LockedPackage",
+    "dump_lock",
+    "load_lock",
+    "lock_requirements_text",
+    "read_lock",
+    "write_lock",
+]
+
+LOCK_FILE = "pylock.cogpack.toml"
+
+FORMAT = 1
+"""Of [tool.cogpack]; a lock of another format counts as stale."""
+
+_RELOCK = "run cogpack resolve --lock"
+
+
+@dataclass(frozen=True, order=True)
+class LockedPackage:
+    """One package and the file that it comes from.
+
+    name: PEP 503 normalised. version: empty for a folder that does not tell.
+    kind: `wheel` or `sdist` of an index, `archive` by URL or path, `directory` of the project.
+    filename: empty for a directory. url: without credentials. path: relative to the project.
+    hashes: (algorithm, hex digest), sorted; empty for a directory only.
+    size: bytes; None when the index does not tell. index: URL of the package index.
+    requires: names of the packages that it needs, sorted. extras: that are installed with it.
+    is_matrix: whether the matrix decided its version.
+    """
+
+    name: str
+    version: str
+    kind: Literal["wheel", "sdist", "archive", "directory"]
+    filename: str = ""
+    url: str = ""
+    path: str = ""
+    hashes: tuple[tuple[str, str], ...] = ()
+    size: int | None = None
+    index: str = ""
+    requires: tuple[str, ...] = ()
+    extras: tuple[str, ...] = ()
+    is_matrix: bool = False
+    editable: bool = False
+
+    @property
+    def sha256(self) -> str:
+        """The SHA-256 as hexadecimal digits; empty when only another hash is known."""
+        return dict(self.hashes).get("sha256", "")
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether it comes from a URL or a path and not from an index."""
+        return self.kind in ("archive", "directory")
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A locked project; packages are sorted by name.
+
+    fingerprint: of the inputs that it was made from. platform: as in `linux/amd64`.
+    resolution: the matrix's assignment, base images included.
+    corrections: known overrides that took part, as sentences. exclude_newer: as it was asked for.
+    """
+
+    packages: tuple[LockedPackage, ...]
+    resolution: Resolution
+    fingerprint: str
+    platform: str
+    machine: str
+    corrections: tuple[str, ...] = ()
+    exclude_newer: str = ""
+
+    @cached_property
+    def by_name(self) -> Mapping[str, LockedPackage]:
+        """The packages by name."""
+        return {one.name: one for one in self.packages}
+
+    def closure(self, names: Iterable[str]) -> tuple[LockedPackage, ...]:
+        """These packages and all that they need, sorted by name; unknown names are passed over."""
+        found: set[str] = set()
+        queue = [name for name in names if name in self.by_name]
+        while queue:
+            name = queue.pop()
+            if name not in found:
+                found.add(name)
+                queue += [one for one in self.by_name[name].requires if one in self.by_name]
+        return tuple(self.by_name[name] for name in sorted(found))
+
+
+def lock_requirements_text(lock: Lock, names: Iterable[str]) -> str:
+    """The packages as a requirements file for `--no-deps --require-hashes`, sorted by name.
+
+    Directories have no hash, so they are left out: install them by themselves.
+
+    Raises KeyError for a name that is not in the lock.
+    """
+    return "".join(
+        f"{_line(lock.by_name[name])}\n"
+        for name in sorted(set(names))
+        if lock.by_name[name].kind != "directory"
+    )
+
+
+def _line(package: LockedPackage) -> str:
+    if package.kind == "archive":
+        where = package.url or f"file:{package.path}"
+        wanted = f"{package.name} @ {where}"
+    else:
+        wanted = f"{package.name}=={package.version}"
+    return wanted + "".join(f" --hash={kind}:{digest}" for kind, digest in package.hashes)
+
+
+def dump_lock(lock: Lock) -> str:
+    """The text of the lock file: the same lock, the same bytes."""
+    import tomli_w
+
+    python = Version(lock.resolution["python"].version)
+    marker = (
+        "sys_platform == 'linux' and implementation_name == 'cpython' "
+        f"and platform_machine == '{lock.machine}'"
+    )
+    pylock = Pylock(
+        lock_version=Version("1.0"),
+        environments=[Marker(marker)],
+        requires_python=SpecifierSet(f"=={python.major}.{python.minor}.*"),
+        created_by="cogpack",
+        packages=[_package(one) for one in sorted(lock.packages)],
+        tool={"cogpack": _tool(lock)},
+    )
+    pylock.validate()
+    return tomli_w.dumps(pylock.to_dict())
+
+
+def load_lock(text: str, *, file: str = LOCK_FILE) -> Lock:
+    """The lock of a text.
+
+    file: the file's name, for messages.
+
+    Raises UserError when it is no valid lock, or none of this format.
+    """
+    try:
+        pylock = Pylock.from_dict(tomllib.loads(text))
+        tool = (pylock.tool or {})["cogpack"]
+        if tool["format"] != FORMAT:
+            raise UserError(Fault(f"its format is {tool['format']}", Origin(file), _RELOCK))
+        return Lock(
+            packages=tuple(_read(one) for one in pylock.packages),
+            resolution=_read_resolution(tool),
+            fingerprint=tool["fingerprint"],
+            platform=tool["platform"],
+            machine=tool["machine"],
+            corrections=tuple(tool.get("corrections", ())),
+            exclude_newer=tool.get("exclude-newer", ""),
+        )
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(Fault(f"not valid TOML: {error}", Origin(file), _RELOCK)) from None
+    except (PylockValidationError, PylockUnsupportedVersionError) as error:
+        raise UserError(Fault(f"no valid lock: {error}", Origin(file), _RELOCK)) from None
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        message = f"no lock of cogpack: {type(error).__name__} {error}"
+        raise UserError(Fault(message, Origin(file), _RELOCK)) from None
+
+
+def read_lock(root: Path) -> Lock | None:
+    """The lock of a project folder; None when there is none.
+
+    Raises UserError when it cannot be read.
+    """
+    try:
+        text = (root / LOCK_FILE).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        fault = Fault(f"it cannot be read: {error}", Origin(LOCK_FILE), _RELOCK)
+        raise UserError(fault) from None
+    return load_lock(text)
+
+
+def write_lock(root: Path, lock: Lock) -> bool:
+    """Write the lock into a project folder, whole or not at all; whether it changed.
+
+    Raises BuilderError when the folder or the disk refuses.
+    """
+    path = root / LOCK_FILE
+    content = dump_lock(lock).encode()
+    if path.is_file() and path.read_bytes() == content:
+        return False
+    write_atomically(path, content)
+    return True
+
+
+def _package(one: LockedPackage) -> Package:
+    hashes = dict(one.hashes)
+    extra: dict[str, Any] = {"extras": list(one.extras)} if one.extras else {}
+    extra |= {"matrix": True} if one.is_matrix else {}
+    wheel = sdist = archive = directory = None
+    if one.kind == "wheel":
+        wheel = PackageWheel(name=one.filename, url=one.url, size=one.size, hashes=hashes)
+    elif one.kind == "sdist":
+        sdist = PackageSdist(name=one.filename, url=one.url, size=one.size, hashes=hashes)
+    elif one.kind == "archive":
+        archive = PackageArchive(
+            url=one.url or None, path=one.path or None, size=one.size, hashes=hashes
+        )
+    else:
+        directory = PackageDirectory(path=one.path, editable=one.editable or None)
+    return Package(
+        name=NormalizedName(one.name),
+        version=Version(one.version) if one.version else None,
+        dependencies=[{"name": name} for name in one.requires] or None,
+        index=one.index or None,
+        wheels=[wheel] if wheel else None,
+        sdist=sdist,
+        archive=archive,
+        directory=directory,
+        tool={"cogpack": extra} if extra else None,
+    )
+
+
+def _read(one: Package) -> LockedPackage:
+    extra = (one.tool or {}).get("cogpack", {})
+    common: dict[str, Any] = {
+        "name": str(one.name),
+        "version": str(one.version) if one.version else "",
+        "index": one.index or "",
+        "requires": tuple(sorted(item["name"] for item in one.dependencies or ())),
+        "extras": tuple(extra.get("extras", ())),
+        "is_matrix": bool(extra.get("matrix", False)),
+    }
+    if one.directory is not None:
+        directory = one.directory
+        editable = bool(directory.editable)
+        return LockedPackage(kind="directory", path=directory.path, editable=editable, **common)
+    if one.archive is not None:
+        file = one.archive
+        name = (file.url or file.path or "").rpartition("/")[2].partition("?")[0]
+        return LockedPackage(kind="archive", filename=name, **_file(file), **common)
+    wheel = one.wheels[0] if one.wheels else None
+    if wheel is not None:
+        return LockedPackage(kind="wheel", filename=wheel.filename, **_file(wheel), **common)
+    if one.sdist is None:
+        raise ValueError(f"{one.name} has no file")
+    return LockedPackage(kind="sdist", filename=one.sdist.filename, **_file(one.sdist), **common)
+
+
+def _file(file: PackageWheel | PackageSdist | PackageArchive) -> dict[str, Any]:
+    return {
+        "url": file.url or "",
+        "path": file.path or "",
+        "hashes": tuple(sorted(file.hashes.items())),
+        "size": file.size,
+    }
+
+
+def _tool(lock: Lock) -> dict[str, Any]:
+    resolution = lock.resolution
+    images = resolution.base_images
+    found: dict[str, Any] = {
+        "format": FORMAT,
+        "fingerprint": lock.fingerprint,
+        "platform": lock.platform,
+        "machine": lock.machine,
+    }
+    if lock.exclude_newer:
+        found["exclude-newer"] = lock.exclude_newer
+    if lock.corrections:
+        found["corrections"] = list(lock.corrections)
+    if resolution.warnings:
+        found["warnings"] = list(resolution.warnings)
+    found["base-image"] = {"build": _image(images.build), "runtime": _image(images.runtime)}
+    found["matrix"] = {choice.package: _choice(choice) for choice in resolution}
+    return found
+
+
+def _image(image: BaseImage) -> dict[str, Any]:
+    shown: dict[str, Any] = {"ref": image.ref}
+    if image.digest:
+        shown["digest"] = image.digest
+    return shown | {"provides": dict(sorted(image.provides.items()))}
+
+
+def _choice(choice: Choice) -> dict[str, Any]:
+    shown: dict[str, Any] = {"version": choice.version}
+    if choice.variant:
+        shown["variant"] = choice.variant
+    if choice.index:
+        shown["index"] = choice.index
+    if choice.because:
+        shown["because"] = [_origin(origin) for origin in choice.because]
+    return shown
+
+
+def _origin(origin: Origin) -> dict[str, Any]:
+    pairs = {
+        "file": origin.file,
+        "line": origin.line,
+        "text": origin.text,
+        "asker": origin.asker,
+    }
+    return {key: value for key, value in pairs.items() if value}
+
+
+def _read_resolution(tool: Mapping[str, Any]) -> Resolution:
+    choices = tuple(
+        Choice(
+            name,
+            one["version"],
+            one.get("variant", ""),
+            one.get("index", ""),
+            tuple(Origin(**origin) for origin in one.get("because", ())),
+        )
+        for name, one in sorted(tool["matrix"].items())
+    )
+    images = [_read_image(tool["base-image"][role]) for role in ("build", "runtime")]
+    return Resolution(choices, BaseImages(*images), tuple(tool.get("warnings", ())))
+
+
+def _read_image(one: Mapping[str, Any]) -> BaseImage:
+    return BaseImage(one["ref"], one.get("digest", ""), dict(one.get("provides", {})))
