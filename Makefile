@@ -12,7 +12,7 @@ SOURCES := pyproject.toml requirements-dev.txt
 TYPING := .cache/typing/cogpack
 
 .DELETE_ON_ERROR:
-.PHONY: help test lint typecheck unit demo bench soak builder stop lock-dev clean
+.PHONY: help test lint typecheck unit demo bench bench-layers soak builder stop lock-dev clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## */\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -38,6 +38,10 @@ bench: $(READY) ## how long the commands and the index client take
 	PYTHONPATH=dev $(BIN)/python bench/bench_build.py
 	$(BIN)/python bench/bench_solver.py
 	$(BIN)/python bench/bench_index.py
+	$(BIN)/python bench/bench_compat.py
+
+bench-layers: $(READY) ## what a push sends after each kind of change, against Cog's layout
+	PYTHONPATH=dev $(BIN)/python bench/bench_layers.py
 
 soak: $(READY) ## the generated tests again and again, with new examples each time
 	for round in $$(seq $(SOAK_ROUNDS)); do \

@@ -41,6 +41,18 @@ class CogRuntime(Block):
         return tuple(Requirement(name, specifier, origin) for name in ("cog", "coglet"))
 
     def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
+        if resolution.lock is None:
+            self._install(resolution, composer)
+        composer.configure(
+            ExportConfig(
+                env={"PYTHONUNBUFFERED": "1", **_reference(project)},
+                cmd=COMMAND,
+                workdir=SOURCE,
+                ports=(PORT,),
+            )
+        )
+
+    def _install(self, resolution: Resolution, composer: Composer) -> None:
         wanted = [f"{name}=={resolution[name].version}" for name in ("cog", "coglet")]
         install = Exec(
             # What is installed becomes a constraint: the server must get along with the project's
@@ -62,14 +74,6 @@ class CogRuntime(Block):
             because=resolution["cog"].because,
         )
         composer.export("app", stage)
-        composer.configure(
-            ExportConfig(
-                env={"PYTHONUNBUFFERED": "1", **_reference(project)},
-                cmd=COMMAND,
-                workdir=SOURCE,
-                ports=(PORT,),
-            )
-        )
 
 
 def _reference(project: Project) -> dict[str, str]:

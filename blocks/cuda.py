@@ -43,7 +43,9 @@ class Cuda(Block):
         config = project.config
         if config is None:
             text = "a project without cog.yaml runs on the CPU"
-            return (Requirement("accelerator", "==cpu", Origin(asker=self.origin.asker, text=text)),)
+            return (
+                Requirement("accelerator", "==cpu", Origin(asker=self.origin.asker, text=text)),
+            )
         return tuple(self._requirements(project, config))
 
     def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:

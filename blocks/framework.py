@@ -37,7 +37,7 @@ class Framework(Block):
 
     def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
         chosen = [choice for name in self.family if (choice := resolution.get(name)) is not None]
-        if not chosen:
+        if not chosen or resolution.lock is not None:
             return
         given = {
             entry.name: entry

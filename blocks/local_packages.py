@@ -57,6 +57,8 @@ class LocalPackages(Block):
         return any(entry.is_local for entry in project.requirements.entries)
 
     def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
+        if resolution.lock is not None:
+            return
         read = project.requirements
         kept = [f"{name}=={resolution[name].version}" for name in self._keep]
         files = requirement_mounts(

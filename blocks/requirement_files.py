@@ -62,6 +62,8 @@ class RequirementFiles(Block):
         return bool(project.requirements.entries)
 
     def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
+        if resolution.lock is not None:
+            return
         read = project.requirements
         _refuse_credentials(read)
         indexes = "".join(f"{line}\n" for line in _option_lines(read.options))

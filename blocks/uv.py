@@ -33,6 +33,8 @@ class Uv(Block):
         return demands(project, self._platform)
 
     def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
+        if resolution.lock is not None:
+            return  # what is locked is installed in layers of its own
         read = project.requirements
         entries = [entry for entry in read.entries if not entry.is_local]
         if not entries:

@@ -1,4 +1,4 @@
-"""The part of `cogpack resolve` that makes a lock or checks one: `--lock`, `--locked` and others."""
+"""The part of `cogpack resolve` that makes a lock or checks one."""
 
 from __future__ import annotations
 

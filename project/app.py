@@ -98,19 +98,15 @@ def _apps(path: str, tree: ast.Module) -> Iterator[App]:
     names = dict(_imports(tree))
     module = path.removesuffix(".py").replace("/", ".")
     for node in tree.body:
-        value = node.value if isinstance(node, ast.Assign | ast.AnnAssign) else None
-        if not isinstance(value, ast.Call):
+        if not isinstance(node, ast.Assign | ast.AnnAssign):
             continue
-        made = _qualified(value.func, names)
-        if made not in _CLASSES:
-            continue
+        value = node.value
+        made = _qualified(value.func, names) if isinstance(value, ast.Call) else ""
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         for target in targets:
-            if isinstance(target, ast.Name):
-                origin = Origin(path, node.lineno, f"{target.id} = {ast.unparse(value.func)}(…)")
-                yield App(
-                    _CLASSES[made], f"{module}:{target.id}", made.rpartition(".")[2], origin
-                )
+            if made in _CLASSES and isinstance(target, ast.Name):
+                origin = Origin(path, node.lineno, f"{target.id} = {made}(…)")
+                yield App(_CLASSES[made], f"{module}:{target.id}", made.rpartition(".")[2], origin)
 
 
 def _imports(tree: ast.Module) -> Iterator[tuple[str, str]]:

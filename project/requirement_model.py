@@ -49,7 +49,8 @@ class Entry:
         """The requirement as a line for pip or uv that run in the project folder.
 
         root: where that folder is, absolute: pip reads a named path (`x @ file:///src/x.whl`) in
-        no other form. Without it the line is fit for messages and to be read here again. The line holds a URL's credentials where the user wrote them there: see `Url.is_secret`.
+        no other form. Without it the line is fit for messages and to be read here again.
+        The line holds a URL's credentials where the user wrote them there: see `Url.is_secret`.
         """
         text = self._target(root)
         if self.marker:

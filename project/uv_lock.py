@@ -105,14 +105,14 @@ class UvLock:
             need = queue.pop()
             if not _holds(need.marker, environment):
                 continue
-            package = _pick(by_name.get(need.name, []), need.version, environment)
-            if package is None:
+            chosen = _pick(by_name.get(need.name, []), need.version, environment)
+            if chosen is None:
                 continue
-            found[package.name] = package
+            found[chosen.name] = chosen
             for extra in ("", *need.extras):
-                if (package.name, extra) not in seen:
-                    seen.add((package.name, extra))
-                    queue += package.optional.get(extra, ()) if extra else package.dependencies
+                if (chosen.name, extra) not in seen:
+                    seen.add((chosen.name, extra))
+                    queue += chosen.optional.get(extra, ()) if extra else chosen.dependencies
         found.pop(self.root.name, None)
         return tuple(package for _, package in sorted(found.items()))
 

@@ -20,8 +20,8 @@ from ..index.location import Location, parse_location
 from ..origin import Origin
 from .conflict import Conflict
 from .open_catalog import Catalog, View, limitations
-from .open_model import Ask, OpenOptions, range_of
-from .open_resolve import Missing, OpenFailure, OpenSolution, resolve_open
+from .open_model import Ask, OpenOptions, Range, range_of
+from .open_resolve import Missing, OpenFailure, OpenSolution, Settled, resolve_open
 from .open_target import MACHINES, Target
 from .open_universe import INDEX, learned
 from .policy import POLICIES, Policy, Step
@@ -188,7 +188,7 @@ class _Loop:
                 self._force(outcome)
             elif isinstance(outcome, OpenFailure):
                 self._learn(outcome, chosen, resolution, view)
-            elif not self._correct(outcome):
+            elif not (self._correct(outcome) or self._outdates(outcome, view)):
                 return self._agreement(resolution, outcome, view.target, turn)
         raise CogpackError(f"the two solvers did not agree in {MAX_TURNS} turns")
 
@@ -230,6 +230,9 @@ class _Loop:
     def _pose(self, *, with_refuted: bool) -> Problem:
         question = self.question
         wanted = (*question.requirements, *self._forced.values())
+        # Packages are resolved for a Python, also when no line that named one is left.
+        if all(one.package != "python" for one in wanted):
+            wanted = (*wanted, Requirement("python", "", Origin(asker="every project")))
         roots = {one.package for one in wanted}
         if self._names:
             roots |= self._names & question.settled
@@ -354,12 +357,41 @@ class _Loop:
         self._corrections.update(dict.fromkeys(fresh))
         return bool(fresh)
 
+    def _outdates(self, solution: OpenSolution, view: View) -> bool:
+        """Whether the Python, that nobody asked for, keeps a package that somebody named old.
+
+        Then its page is taken into the universe, and the assignment made anew.
+        """
+        if any(one.package == "python" and one.specifier for one in self.question.requirements):
+            return False
+        limits = {
+            name: [range_of(one.specifier) for one in self.question.asks if one.name == name]
+            for name in {ask.name for ask in self.question.asks if not ask.constraint}
+        }
+        kept_old = {
+            one.name
+            for one in solution.packages
+            if one.name in limits
+            and one.name not in {*self._names, *self.question.settled}
+            and one.offer.ask is None
+            and _is_behind(one, limits[one.name], view)
+        }
+        self._names |= kept_old
+        return bool(kept_old)
+
     def _agreement(
         self, resolution: Resolution, solution: OpenSolution, target: Target, turn: int
     ) -> Agreement:
-        installed = {one.name for one in solution.packages}
-        forced = {name for name in self._forced if name not in installed}
-        choices = tuple(choice for choice in resolution if choice.package not in forced)
+        versions = {one.name: str(one.version) for one in solution.packages}
+        forced = {name for name in self._forced if name not in versions}
+        # Of a library that the tables know as well, the release that the indexes agreed to counts.
+        choices = tuple(
+            choice
+            if choice.package in self.question.settled
+            else replace(choice, version=versions.get(choice.package, choice.version))
+            for choice in resolution
+            if choice.package not in forced
+        )
         told = [
             *self._corrections,
             *(replace(one, kept=False) for one in self._dropped),
@@ -370,6 +402,18 @@ class _Loop:
         ]
         final = replace(resolution, choices=choices, warnings=tuple(warnings))
         return Agreement(final, solution, target, tuple(sorted(told)), turn)
+
+
+def _is_behind(one: Settled, limits: Iterable[Range], view: View) -> bool:
+    """Whether a newer final release exists that suits the lines but not the target."""
+    for version in view.versions(one.name):
+        if version <= one.version:
+            return False
+        if version.is_prerelease or not all(limit.admits(version) for limit in limits):
+            continue
+        if view.offer(one.name, version) is None:
+            return True
+    return False
 
 
 def _with_asks(policy: Policy, names: Iterable[str]) -> Policy:

@@ -239,12 +239,15 @@ def _tags(matrix: Matrix, row: BaseImage) -> Iterator[tuple[str, str]]:
     """The tags that a row stands for, each with the specifier of the Python in it.
 
     The tag of a minor moves on with every patch, so it also serves patches that are newer than
-    the row; the tag of a patch stays.
+    the row; the tag of a patch stays. An image without tags for patches has the one Python.
     """
     if not row.python:
         yield row.ref, ""
         return
     newest = Version(row.python)
+    if not row.patch_ref:
+        yield row.ref, f"=={newest}"
+        return
     yield row.ref, f">={newest},=={newest.major}.{newest.minor}.*"
     oldest = Version(row.patch_from)
     for version in matrix.patches[newest.release[:2]]:

@@ -45,12 +45,7 @@ class Target:
     def ranks(self) -> Mapping[Tag, int]:
         """Every tag that fits, the most specific one with the lowest rank."""
         minor = (self.python.major, self.python.minor)
-        places = tuple(platforms(self.machine, self.glibc))
-        tags = [
-            *cpython_tags(minor, [abi(minor)], places),
-            *compatible_tags(minor, f"cp{minor[0]}{minor[1]}", places),
-        ]
-        return {tag: rank for rank, tag in reversed(list(enumerate(tags)))}
+        return _ranks(minor, self.glibc, self.machine)
 
     @cached_property
     def environment(self) -> Environment:
@@ -99,6 +94,18 @@ def platforms(machine: str, glibc: tuple[int, int] | None) -> Iterator[str]:
 def abi(minor: tuple[int, int]) -> str:
     """The ABI tag of a CPython; before 3.8 it told of pymalloc."""
     return f"cp{minor[0]}{minor[1]}{'m' if minor < (3, 8) else ''}"
+
+
+@lru_cache(maxsize=256)
+def _ranks(
+    minor: tuple[int, int], glibc: tuple[int, int] | None, machine: str
+) -> Mapping[Tag, int]:
+    places = tuple(platforms(machine, glibc))
+    tags = [
+        *cpython_tags(minor, [abi(minor)], places),
+        *compatible_tags(minor, f"cp{minor[0]}{minor[1]}", places),
+    ]
+    return {tag: rank for rank, tag in reversed(list(enumerate(tags)))}
 
 
 @lru_cache(maxsize=65536)

@@ -112,7 +112,9 @@ class _Reader:
         for (name, index, version), found in catalog.metadata.items():
             self._read.setdefault((name, version), []).append((index, found))
         self._known = {*self._pages, *self._direct, *catalog.missing}
-        self._pins = self._all_pins(asks)
+        self._pins: dict[str, set[Version]] = {}
+        self._extras: dict[str, set[str]] = {}
+        self._survey(asks)
         self._targets: dict[tuple[int, ...], Target] = {}
         self._marker_pythons: dict[tuple[str, str], frozenset[str]] = {}
 
@@ -171,12 +173,7 @@ class _Reader:
 
     def _has_extra(self, key: str) -> bool:
         name, _, extra = key.removesuffix("]").partition("[")
-        return any(
-            isinstance(found, Metadata) and extra in found.provides_extra
-            for (owner, _), entries in self._read.items()
-            if owner == name
-            for _, found in entries
-        )
+        return name in self._known and extra in self._extras.get(name, ())
 
     def _release(
         self, name: str, version: Version, index: str, relations: Sequence[Relation]
@@ -224,18 +221,17 @@ class _Reader:
     def _needs(
         self, name: str, version: Version, metadata: Metadata | NoMetadata | None
     ) -> tuple[list[Relation], dict[str, list[Relation]]]:
-        """What a release obliges, and what each of its extras does."""
+        """What a release obliges, and what each extra that anything asks for does."""
         key = f"{name} {version}"
+        extras: dict[str, list[Relation]] = {one: [] for one in sorted(self._extras.get(name, ()))}
         if metadata is None:
-            return [], {}
+            return [], extras
         if isinstance(metadata, NoMetadata):
-            return [_never(_fact(key, str(metadata)), name)], {}
+            return [_never(_fact(key, str(metadata)), name)], extras
         own = [*self._python(key, metadata.requires_python_text)]
         own += self._dependencies(key, metadata, "")
-        extras = {
-            extra: self._dependencies(f"{name}[{extra}] {version}", metadata, extra)
-            for extra in metadata.provides_extra
-        }
+        for extra in extras:
+            extras[extra] = self._dependencies(f"{name}[{extra}] {version}", metadata, extra)
         return own, extras
 
     def _dependencies(self, key: str, metadata: Metadata, extra: str) -> list[Relation]:
@@ -359,24 +355,26 @@ class _Reader:
             fact = _fact(key, f"{key} needs Python {text}")
             yield requires(fact, Term("python", labels=admitted))
 
-    def _all_pins(self, asks: Sequence[Ask]) -> Mapping[str, set[Version]]:
-        """Versions that anything known pins: only then a yanked one counts (PEP 592)."""
-        found: dict[str, set[Version]] = {}
+    def _survey(self, asks: Sequence[Ask]) -> None:
+        """What anything known pins and which extras it wants.
 
-        def add(name: str, wanted: Range) -> None:
-            if wanted.pins:
-                found.setdefault(name, set()).update(wanted.pins)
-
+        A yanked release counts only where it is pinned (PEP 592).
+        """
         for ask in asks:
-            add(ask.name, range_of(ask.specifier))
+            self._note(ask.name, range_of(ask.specifier), ask.extras)
         for entries in self._read.values():
             for _, metadata in entries:
                 if isinstance(metadata, Metadata):
                     for text in metadata.requirement_texts:
-                        one = dependency(text) if "==" in text else None
+                        one = dependency(text) if "==" in text or "[" in text else None
                         if one is not None:
-                            add(one.name, one.range)
-        return found
+                            self._note(one.name, one.range, one.extras)
+
+    def _note(self, name: str, wanted: Range, extras: Iterable[str]) -> None:
+        if wanted.pins:
+            self._pins.setdefault(name, set()).update(wanted.pins)
+        for extra in extras:
+            self._extras.setdefault(name, set()).add(extra)
 
 
 def _anywhere(metadata: Metadata, extra: str) -> Iterator[Dependency]:

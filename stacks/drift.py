@@ -200,7 +200,10 @@ def text(found: Iterable[Drift]) -> str:
             ]
         else:
             same += 1
-    lines += [f"{same} project{'s' if same != 1 else ''} resolve as before"] if same else []
+    if same:
+        lines += [
+            "1 project resolves as before" if same == 1 else f"{same} projects resolve as before"
+        ]
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -1,4 +1,4 @@
-"""A Python project without cog.yaml: an application, a script of pyproject.toml, or a plain file."""
+"""A Python project without cog.yaml: an application, a script of pyproject.toml or a file."""
 
 from __future__ import annotations
 

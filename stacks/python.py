@@ -34,6 +34,7 @@ from ..blocks.uv_lock import LockedLocalPackages, LockedPackages
 from ..blocks.uv_tool import UvTool
 from ..blocks.weight_files import WeightFiles
 from ..blocks.weights import Weights
+from ..blocks.wheels import Wheels
 from ..project import Project
 from .base import Stack
 
@@ -73,6 +74,7 @@ class PythonStack(Stack):
         locked = LockedPackages.detect(project)
         if RequirementFiles.detect(project) and not locked:
             yield RequirementFiles()
+        yield Wheels()
         for framework in (Tensorflow, Jax, Torch):
             if framework.detect(project) and not locked:
                 yield framework()

@@ -24,7 +24,9 @@ OTHERS = (
 )
 
 
-def write(folder: Path, *, source: str = '{ virtual = "." }', six: str = "", head: str = "") -> Path:
+def write(
+    folder: Path, *, source: str = '{ virtual = "." }', six: str = "", head: str = ""
+) -> Path:
     root = locked(
         "mine",
         "0",

@@ -43,7 +43,8 @@ def test_filters_go_by_versions() -> None:
     assert versions("torch", python="3.15") == ["2.15.0", "2.15.0"]
     assert versions("torch", python="3.15", architecture="arm64") == ["2.15.0"]
     assert set(versions("torch", cuda="none", python="3.8")) >= {"1.13.1+cpu", "2.4.1+cpu"}
-    assert "2.1.0" not in versions("torch", cuda="12")[:1]
+    assert versions("torch", cuda="12")[0] == "2.1.0"
+    assert versions("torch", cuda="12.1", python="3.8")[-1] == "2.4.1+cu121"
     assert versions("python", python="3.14") == [f"3.14.{patch}" for patch in range(11)]
     assert versions("cuda", cuda="12.6") == ["12.6.0", "12.6.1", "12.6.2", "12.6.3"]
     # A specifier may leave out one patch: the minor still counts, that release does not.

@@ -210,3 +210,35 @@ def test_a_signal_cancels_the_build_and_leaves_nothing(
     assert process.returncode == code, rest
     assert "Traceback" not in rest
     assert [path.name for path in folder.parent.iterdir()] == ["hello"]
+
+
+def _lock_and_build(cogpack: Cogpack, folder: Path, requirements: str, name: str) -> None:
+    (folder / "requirements.txt").write_text(requirements)
+    (folder / "cog.yaml").write_text(
+        'build:\n  python_version: "3.11"\n  python_requirements: requirements.txt\n'
+        'run: "predict.py:Predictor"\n'
+    )
+    locked = cogpack("resolve", folder, "--lock")
+    assert locked.returncode == 0, locked.stderr
+    built = cogpack("build", folder, "-t", name, "--locked")
+    assert built.returncode == 0, built.stderr
+
+
+def test_locked_wheels_are_layers_that_depend_on_nothing_else(
+    cogpack: Cogpack, docker: Docker, example: Callable[[str], Path]
+) -> None:
+    folder = example("hello")
+    _lock_and_build(cogpack, folder, "numpy==2.3.5\nsix==1.17.0\n", "cogpack-test/locked-1")
+    _lock_and_build(cogpack, folder, "numpy==2.3.5\n", "cogpack-test/locked-2")
+    config = folder / "cog.yaml"
+    config.write_text(config.read_text().replace("run:", "  system_packages: [tree]\nrun:"))
+    assert cogpack("resolve", folder, "--lock").returncode == 0
+    assert cogpack("build", folder, "-t", "cogpack-test/locked-3", "--locked").returncode == 0
+    one, two, three = (_layers(docker, f"cogpack-test/locked-{number}") for number in (1, 2, 3))
+    # Without six one of the layers of small wheels is another; with tree the one of apt.
+    assert len(set(one) - set(two)) == 1
+    assert [(a == b) for a, b in zip(two, three, strict=True)].count(False) == 2
+    with serving(docker, "cogpack-test/locked-3") as served:
+        assert served.predict(text="lock")["output"] == "hello lock"
+    check = "import numpy; assert numpy.__version__ == '2.3.5'"
+    docker("run", "--rm", "--entrypoint", "python", "cogpack-test/locked-3", "-c", check)

@@ -83,6 +83,8 @@ def _held_back(
 ) -> tuple[dict[str, Sheet], tuple[str, ...]]:
     """The tables without those new rows and changes that break an invariant, and why."""
     kept = dict(after)
+    if before == after:
+        return kept, ()
     known = _problems(before)
     reasons: dict[tuple[str, Key], str] = {}
     while True:

@@ -11,4 +11,4 @@ class Predictor(BaseRunner):
         first: float = Input(description="first coordinate"),
         second: float = Input(description="second coordinate"),
     ) -> list[float]:
-        return (self.weights @ torch.tensor([first, second])).tolist()
+        return (self.weights @ torch.tensor([float(first), float(second)])).tolist()

@@ -8,4 +8,4 @@ class Predictor(BaseRunner):
         self.slope = jax.jit(jax.grad(lambda x: jnp.sin(x) ** 2))
 
     def run(self, x: float) -> float:
-        return float(self.slope(x))
+        return float(self.slope(float(x)))

@@ -4,5 +4,5 @@ from cog import BaseRunner
 
 class Predictor(BaseRunner):
     def run(self, x: float, y: float) -> list[float]:
-        product = tf.linalg.matvec([[2.0, 0.0], [0.0, 3.0]], [x, y])
+        product = tf.linalg.matvec([[2.0, 0.0], [0.0, 3.0]], [float(x), float(y)])
         return product.numpy().tolist()

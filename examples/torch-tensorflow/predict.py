@@ -5,5 +5,5 @@ from cog import BaseRunner
 
 class Predictor(BaseRunner):
     def run(self, x: float) -> list[float]:
-        doubled = tf.constant([x]) * 2.0
+        doubled = tf.constant([float(x)]) * 2.0
         return (torch.from_numpy(doubled.numpy()) + 1.0).tolist()

@@ -25,7 +25,7 @@ class Dist:
     sibling: whether `.metadata` is served. announce: whether the page says so (PEP 658).
     metadata: replaces the text of METADATA and PKG-INFO. dynamic: `Dynamic` fields.
     padding: bytes of incompressible data after .dist-info, so that METADATA is far from the end.
-    module: import name, when it is not the project's.
+    module: import name, when it is not the project's. code: what the module has besides.
     """
 
     version: str
@@ -43,6 +43,7 @@ class Dist:
     padding: int = 0
     module: str = ""
     build: str = ""
+    code: str = ""
 
     @property
     def is_sdist(self) -> bool:
@@ -83,7 +84,7 @@ def wheel_bytes(name: str, dist: Dist) -> bytes:
     files = {
         f"{info}/METADATA": dist.metadata_text(name).encode(),
         f"{info}/WHEEL": _wheel_file(dist.tag if not dist.is_sdist else "py3-none-any"),
-        f"{module}.py": f"__version__ = {dist.version!r}\n".encode(),
+        f"{module}.py": f"__version__ = {dist.version!r}\n{dist.code}".encode(),
     }
     if dist.padding:
         noise = hashlib.shake_128(name.encode()).digest(dist.padding)

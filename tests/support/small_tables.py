@@ -31,6 +31,7 @@ _KEPT: Mapping[str, Callable[[Cells], bool]] = {
     "jax": lambda row: row["version"] == "0.7.2",
     "jaxlib": lambda row: row["version"] == "0.7.2",
     "jax_plugins": lambda row: row["version"] == "0.7.2",
+    "os": lambda row: row["name"] not in {"ubuntu-16.04", "ubuntu-18.04"},
     "pins": lambda row: row["package"] == "vllm" and row["version"] in {"0.10.0", "0.11.0"},
     "cog": lambda row: row["version"] == "0.23.1",
     "cuda": lambda row: Version(row["version"]) >= Version("11.8"),

@@ -34,7 +34,7 @@ def _registry(url: str) -> str:
 
 
 def write_locked(folder: Path, dependencies: Iterable[str], *packages: str, head: str = "") -> Path:
-    """A project with its lock. dependencies: of [project]. head: further lines of pyproject.toml."""
+    """A project with its lock. dependencies: of [project]. head: more of pyproject.toml."""
     listed = ", ".join(f'"{one}"' for one in dependencies)
     (folder / "pyproject.toml").write_text(
         f'[project]\nname = "mine"\nversion = "0"\nrequires-python = ">=3.11"\n'

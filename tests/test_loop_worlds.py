@@ -1,0 +1,54 @@
+"""On random matrices with random indexes the loop agrees with brute force over both."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, given, settings
+
+from cogpack.errors import UserError
+from cogpack.solver.conflict import Conflict
+from cogpack.solver.loop import Agreement, agree
+from support.two_worlds import MATRIX, World, has_answer, is_answer, worlds
+
+SOAK = settings.get_current_profile_name() == "soak"
+EXAMPLES = 50_000 if SOAK else 2_000
+
+
+@settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
+@given(worlds)
+def test_the_loop_finds_an_answer_exactly_when_there_is_one(world: World) -> None:
+    outcome = _agreed(world)
+    assert (outcome is not None) == has_answer(world)
+    if outcome is not None:
+        assignment = {one.package: one.version for one in outcome.resolution}
+        assignment["glibc"] = "2.36"
+        installed = {one.name: str(one.version) for one in outcome.solution.packages}
+        # What nobody installs in the end is no part of the answer; a matrix row may still need it.
+        for name in MATRIX:
+            assert name not in installed or assignment[name] == installed[name]
+        assert is_answer(world, assignment, installed)
+
+
+def _agreed(world: World) -> Agreement | None:
+    try:
+        outcome = agree(world.question, world.catalog(), explain=False)
+    except UserError:
+        # A name that no index has is told apart from versions that do not go together.
+        return None
+    return outcome if isinstance(outcome, Agreement) else None
+
+
+@settings(max_examples=EXAMPLES // 20, suppress_health_check=[HealthCheck.too_slow])
+@given(worlds)
+def test_every_fix_of_a_conflict_solves(world: World) -> None:
+    try:
+        outcome = agree(world.question, world.catalog())
+    except UserError:
+        return
+    if not isinstance(outcome, Conflict):
+        return
+    assert outcome.clashes
+    groups = {clash.fixes for clash in outcome.clashes if clash.fixes}
+    if len(groups) != 1:
+        return
+    for fix in next(iter(groups)):
+        assert has_answer(world.changed(fix.changes)), fix
