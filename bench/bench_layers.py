@@ -158,7 +158,15 @@ def _build_cog(bench: Bench, name: str) -> None:
         "WORKDIR /src\n"
         "COPY . /src\n"
     )
-    options = ["--provenance=false", "--progress=plain", "-f", dockerfile, "-t", name, "--push"]
+    options = [
+        "--provenance=false",
+        "--progress=plain",
+        "-f",
+        str(dockerfile),
+        "-t",
+        name,
+        "--push",
+    ]
     _run([bench.buildx, "build", *options, bench.project], bench.env)
 
 
@@ -192,7 +200,7 @@ def _torch_index(scratch: Path) -> Iterator[str]:
     """A package index that serves the CPU wheel of torch to build steps; empty without a wheel."""
     folder = scratch / "index" / "torch"
     folder.mkdir(parents=True)
-    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", folder, TORCH]
+    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(folder), TORCH]
     # Elsewhere the default index has a CUDA build of several GB, and pip must not fetch that.
     kinds = ["--only-binary", ":all:", "--python-version", "3.11", "--no-index"]
     subprocess.run([*command, *kinds], check=False, capture_output=True)

@@ -77,7 +77,7 @@ class LockedPackages(Block):
         )
 
     def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
-        if project.uv_lock is None:
+        if project.uv_lock is None or resolution.lock is not None:
             return
         layers = list(self._frameworks(project, project.uv_lock))
         if layers:
@@ -140,7 +140,8 @@ class LockedPackages(Block):
 class LockedLocalPackages(Block):
     """Installs the packages of uv.lock that are in the project itself, and the project.
 
-    They change as often as the source does, so they come last, in a layer of their own.
+    They change as often as the source does, so they come last, in a layer of their own. A lock of
+    cogpack's own beside uv.lock was made on purpose: then neither block does anything.
     """
 
     name: ClassVar[str] = "locked-local-packages"
@@ -154,7 +155,7 @@ class LockedLocalPackages(Block):
 
     def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
         lock = project.uv_lock
-        if lock is None:
+        if lock is None or resolution.lock is not None:
             return
         local = [one for one in lock.packages if one.path and one.installed]
         paths = {one.path for one in lock.packages if one.path}

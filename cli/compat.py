@@ -54,8 +54,13 @@ def update(
     from ..compat.changes import compared, lines
     from ..compat.updater.request import Request, run
 
-    request = Request(names, _mirrors(mirrors), since or "", recheck, added)
     folder = into or _own_folder()
+    if not dry_run and folder.is_dir() and not os.access(folder, os.W_OK):
+        raise UserError(
+            f"the tables in {folder} cannot be written to",
+            hint="name a folder of yours with --into DIR, and use it with --compat DIR",
+        )
+    request = Request(names, _mirrors(mirrors), since or "", recheck, added)
     refreshed = run(request, folder, os.environ, tell=_progress)
     for line in lines(compared(refreshed.before, refreshed.after)):
         click.echo(line)

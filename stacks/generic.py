@@ -25,6 +25,7 @@ from ..blocks.uv_lock import LockedLocalPackages, LockedPackages
 from ..blocks.uv_tool import UvTool
 from ..blocks.weight_files import WeightFiles
 from ..blocks.weights import Weights
+from ..blocks.wheels import Wheels
 from ..errors import Fault, UserError
 from ..project import Project
 from ..project.app import APP_FILES, App, find_app, find_script
@@ -97,6 +98,7 @@ class GenericPythonStack(Stack):
         yield Apt(extra=Entrypoint.packages)
         yield UvTool()
         yield PythonVersion()
+        yield Wheels()
         frameworks = (Tensorflow, Jax, Torch)
         if LockedPackages.detect(project):
             yield LockedPackages(platform, {one.name: one.family for one in frameworks})

@@ -146,7 +146,7 @@ def test_a_group_is_installed_from_its_index_with_hashes_and_without_dependencie
         f"--index-url {CU128}",
         f"torch==2.7.1+cu128 --hash=sha256:{'t' * 64}",
     ]
-    [file] = [mount for mount in install.mounts if mount.target.endswith("torch-0.txt")]  # type: ignore[union-attr]
+    [file] = [mount for mount in install.mounts if mount.target.endswith("torch-0.txt")]
     assert isinstance(file, model.BindMount)
 
 

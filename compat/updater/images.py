@@ -22,6 +22,9 @@ _CUDA_TAG = re.compile(
     r"-(?P<system>ubuntu)(?P<release>\d\d\.\d\d)"
 )
 
+# What the images of a new minor of Python have in common with those of the minor before it.
+_CARRIED = ("patch_ref", "os", "architectures", "packages", "rank")
+
 # What a row of cuda_images.csv promises: all of these, and the last two with cuDNN as well.
 _FLAVOURS = frozenset({"base", "runtime", "devel"})
 _CUDNN_FLAVOURS = frozenset({"runtime", "devel"})
@@ -182,9 +185,6 @@ def _new_minors(
                 repository = _split(ref)[0].rpartition("/")[2]
                 source = {"": f"Docker official images: {repository}"}
                 yield Found({**told, **carried}, source)
-
-
-_CARRIED = ("patch_ref", "os", "architectures", "packages", "rank")
 
 
 def _unknown_pythons(found: Iterable[Found], sheets: Mapping[str, Sheet]) -> list[str]:
