@@ -24,12 +24,12 @@ from .llb.client import (
 )
 from .llb.compile import CompiledPlan, compile_plan
 from .llb.images import ResolvedImage
-from .references import qualified
 from .origin import Origin
 from .plan.model import Exec, Plan, Stage
 from .plan.walk import image_refs, secret_mounts, stages
 from .project import Project
 from .project.values import image_name_fault
+from .references import qualified
 
 __all__ = ["Built", "Request", "build_plan", "daemon_facts", "image_exports"]
 

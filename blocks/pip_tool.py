@@ -1,4 +1,7 @@
-"""pip for the user's own commands, and for projects that it installs: in a stage beside the chain, mounted where they run."""
+"""pip for the user's own commands, and for projects that it installs.
+
+It is in a stage beside the chain, mounted where they run.
+"""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ class PythonVersion(Block):
             ],
             because=_because(project, resolution),
         )
-        composer.stage("runtime", "environment", title, [Layer(stage=environment.id)])
+        composer.stage("runtime", "venv", title, [Layer(stage=environment.id)])
         composer.export("runtime", environment)
         composer.configure(ExportConfig(env={"VIRTUAL_ENV": VENV}, path=(f"{VENV}/bin",)))
 

@@ -94,8 +94,8 @@ def requirement_mounts(
 ) -> tuple[Mount, ...]:
     """What an installer needs mounted: files, local packages, and secrets of the URLs.
 
-    files: of REQUIREMENTS, LOCAL, CONSTRAINTS and INDEXES those that it reads; a change of another one
-    then does not repeat it. entries: the requirements that it installs.
+    files: of REQUIREMENTS, LOCAL, CONSTRAINTS and INDEXES those that it reads; a change of another
+    one then does not repeat it. entries: the requirements that it installs.
     Local wheels, archives and folders are mounted where the source will be: an editable install
     then points to where its code is at run time.
     """

@@ -123,7 +123,7 @@ class LockedPackages(Block):
     def _frameworks(
         self, project: Project, lock: UvLock
     ) -> Iterator[tuple[str, dict[str, list[LockedPackage]]]]:
-        """For each framework its packages that no earlier one has, by the index that serves them."""
+        """For each framework its packages that no earlier one has, by the index that has them."""
         target = environment(project, self._platform)
         selected = self._selected(project)
         taken: set[str] = set()

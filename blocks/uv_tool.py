@@ -51,7 +51,8 @@ class UvTool(Block):
 def _image_with_pip(resolution: Resolution) -> Input:
     """The base, when it is known to have a Python; else the smallest image of the tables with one.
 
-    The user's own base may have a Python without pip. uv is one static program: it runs on the base wherever it was fetched.
+    The user's own base may have a Python without pip. uv is one static program: it runs on the base
+    wherever it was fetched.
     """
     base = resolution.base_images.build
     if base.is_known and "python" in base.provides:

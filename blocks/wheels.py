@@ -153,7 +153,7 @@ def _install(project: Project, group: WheelGroup, composer: Composer) -> None:
             )
         ],
     )
-    composer.stage(phase, group.name, title, [Layer(stage=installed.id)])
+    composer.stage(phase, f"layer:{group.name}", title, [Layer(stage=installed.id)])
     composer.export("app", installed)
 
 

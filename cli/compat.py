@@ -25,7 +25,7 @@ def command() -> None:
     """Refresh, check, show and compare the compatibility tables."""
 
 
-@command.command("update")
+@command.command("update", short_help="Refresh tables from their sources.")
 @click.argument("names", nargs=-1, metavar="[TABLE]...")
 @click.option("--dry-run", is_flag=True, help="Show what would change and write nothing.")
 @click.option("--since", metavar="VERSION", help="Leave rows of older releases alone.")
@@ -109,7 +109,7 @@ def _mirrors(texts: Iterable[str]) -> Mapping[str, str]:
     return found
 
 
-@command.command("check")
+@command.command("check", short_help="Check every invariant.")
 @compat
 def check() -> None:
     """Check every invariant of the tables; a line for each."""
@@ -135,7 +135,7 @@ def check() -> None:
         sys.exit(UserError.exit_code)
 
 
-@command.command("show")
+@command.command("show", short_help="Show a table as a grid or a page.")
 @click.argument("table", metavar="TABLE")
 @click.option("--python", metavar="VERSION", help="Only rows that admit this Python: 3.12.")
 @click.option("--cuda", metavar="VERSION", help="Only rows built for this CUDA: 12.8, none.")
@@ -159,7 +159,7 @@ def show(
         click.echo(grid(shown), nl=False)
 
 
-@command.command("diff")
+@command.command("diff", short_help="Show what new tables change, and for whom.")
 @click.argument("old", type=_FOLDER)
 @click.argument("new", type=_FOLDER)
 @click.option("--projects", type=_FOLDER, metavar="DIR", help="Solve the projects in this folder.")

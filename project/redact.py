@@ -128,7 +128,7 @@ def _redact_word(word: str) -> str:
 
 
 def _redact_user(user: str, *, ssh: bool) -> str:
-    name, _, password = user.partition(":")
+    _, _, password = user.partition(":")
     # A name is no secret beside a password that a variable holds; alone it may be a token.
     if (ssh and not password) or (password and _is_reference(password)):
         return user

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from packaging.version import Version
-from resolvelib import ResolutionImpossible, Resolver
-from resolvelib.resolvers import ResolutionTooDeep
+from resolvelib import ResolutionImpossible
+from resolvelib.resolvers import Resolution, ResolutionTooDeep
 
 from ..errors import UserError
 from .open_catalog import Offer, View
@@ -105,11 +105,12 @@ def resolve_open(
     provider = OpenProvider(view, fixed, _limits(view, asks, limits or {}), strict=strict)
     reporter = OpenReporter(provider.conflicts)
     scout = Scout(view, fixed)
-    resolver: Resolver[Demand, Node, str] = Resolver(provider, reporter)
+    # Not its `Resolver`: that sorts out what nobody needs by recursion, without end in a cycle.
+    resolver: Resolution[Demand, Node, str] = Resolution(provider, reporter)
     roots = provider.roots(asks)
     scout.start(roots)
     try:
-        result = resolver.resolve(roots, max_rounds=max_rounds)
+        pinned = resolver.resolve(roots, max_rounds=max_rounds).mapping
     except MissingMatrixError as error:
         parent = error.parent
         needed_by = f"{parent.name} {parent.version}" if parent is not None else ""
@@ -126,7 +127,8 @@ def resolve_open(
         raise _endless(provider, max_rounds) from None
     finally:
         scout.stop()
-    return OpenSolution(tuple(_settled(provider, result.mapping)), reporter.rounds)
+    needed = _needed(provider, roots, pinned)
+    return OpenSolution(tuple(_settled(provider, needed)), reporter.rounds)
 
 
 def _limits(
@@ -142,6 +144,20 @@ def _limits(
             found.setdefault(ask.name, []).append(range_of(ask.specifier))
     for name, specifiers in more.items():
         found.setdefault(name, []).extend(range_of(one) for one in specifiers)
+    return found
+
+
+def _needed(
+    provider: OpenProvider, roots: Iterable[Demand], pinned: Mapping[str, Node]
+) -> dict[str, Node]:
+    """What the roots lead to; backtracking leaves candidates behind that nothing needs."""
+    found: dict[str, Node] = {}
+    queue = [demand.key for demand in roots]
+    while queue:
+        key = queue.pop()
+        if key not in found:
+            found[key] = pinned[key]
+            queue += [demand.key for demand in provider.get_dependencies(pinned[key])]
     return found
 
 

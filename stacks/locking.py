@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
 
 from ..compat.tables import Tables
 from ..errors import Fault, UserError
@@ -235,12 +237,13 @@ def _asks(composition: Composition) -> Iterator[Ask]:
 def _ask(entry: Entry, composition: Composition, *, constraint: bool) -> Ask:
     from ..solver.open_model import Ask
 
+    declared = _declared(entry, composition) if entry.kind == "folder" else None
     specifier = entry.specifier
     if constraint and entry.version:
         specifier = f"=={entry.version}"
     return Ask(
         origin=entry.origin,
-        name=entry.name,
+        name=entry.name or (declared[0] if declared else ""),
         specifier=specifier,
         extras=entry.extras,
         marker=entry.marker,
@@ -250,25 +253,36 @@ def _ask(entry: Entry, composition: Composition, *, constraint: bool) -> Ask:
         hashes=entry.hashes,
         editable=entry.editable,
         constraint=constraint,
-        declared=_declared(entry, composition) if entry.kind == "folder" else None,
+        declared=declared[1] if declared else None,
     )
 
 
-def _declared(entry: Entry, composition: Composition) -> Declared | None:
-    """What the pyproject.toml of a folder lists; None when only a build would tell."""
-    from ..project.pyproject import read_pyproject
+def _declared(entry: Entry, composition: Composition) -> tuple[str, Declared] | None:
+    """The name of a folder's package and what it lists; None when only a build would tell."""
+    from ..project.pyproject import FILE, read_pyproject
     from ..solver.open_model import Declared
 
-    found = read_pyproject(composition.project.root / entry.path)
-    if found is None or not found.has_project or "dependencies" in found.dynamic:
+    folder = composition.project.root / entry.path
+    found = read_pyproject(folder)
+    if found is None or not found.name or "dependencies" in found.dynamic:
         return None
-    return Declared(
+    version = tomllib.loads((folder / FILE).read_text(encoding="utf-8"))["project"].get("version")
+    return found.name, Declared(
+        version=version if isinstance(version, str) and _is_version(version) else "",
         requires=tuple(one.render() for one in found.dependencies),
         requires_python=found.requires_python,
         extras=tuple(
             (group.name, tuple(one.render() for one in group.entries)) for group in found.optional
         ),
     )
+
+
+def _is_version(text: str) -> bool:
+    try:
+        Version(text)
+    except InvalidVersion:
+        return False
+    return True
 
 
 def _open_options(options: Options, prefer: tuple[tuple[str, str], ...]) -> OpenOptions:

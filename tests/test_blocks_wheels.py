@@ -169,7 +169,7 @@ def test_what_has_to_be_built_comes_last_and_by_itself() -> None:
     [command] = [op.command for op in built.ops if isinstance(op, model.Exec)]
     assert "--no-deps" in command
     assert "--editable ./lib" in command
-    assert built.source == model.StageInput(id="packages-7")
+    assert built.source == model.StageInput(id="layer:packages-7")
 
 
 def test_a_wheel_of_the_project_is_a_layer_like_any_other(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cogpack.compat.cells import Sheet, sheets_of
+from cogpack.compat.cells import Sheet, sheets_of, write_sheet
 from cogpack.compat.changes import compared, lines
 from cogpack.compat.tables import Tables
 from cogpack.compat.updater.request import Request, run
@@ -291,3 +291,128 @@ def test_a_request_that_means_nothing_is_refused(
 ) -> None:
     with pytest.raises(UserError, match=message):
         update(*names, **options)
+
+
+def test_a_variant_without_metadata_is_what_its_name_says(
+    update: Update, index: IndexServer, other: Upstream, folder: Path
+) -> None:
+    index.packages["torch"] += [
+        Dist("2.9.0", requires_python=">=3.11", tag="cp311-cp311-manylinux_2_28_x86_64")
+    ]
+    known = [*variant_wheels("2.7.1+cu128"), *variant_wheels("2.8.0+cu128")]
+    fresh = [*known, *variant_wheels("2.9.0+cu128")]
+    other.put_wheels("/whl/cu128/torch/", "torch", fresh, metadata=False)
+    refreshed = update("torch")
+    assert not refreshed.missed
+    assert row(folder, "torch", version="2.9.0")["variant"] == "cpu"
+    assert row(folder, "torch", version="2.9.0+cu128")["cuda"] == "12.8"
+
+
+def test_rows_of_a_mirror_keep_its_url(update: Update, other: Upstream, folder: Path) -> None:
+    sheet = sheets_of(Tables.load(folder))["torch"]
+    mirror = f"{other.url}/mirror/cu128"
+    rows = [{**one, "index_url": mirror if one["index_url"] else ""} for one in sheet.rows]
+    write_sheet(folder, Sheet.of("torch", rows))
+    known = [*variant_wheels("2.7.1+cu128"), *variant_wheels("2.8.0+cu128")]
+    other.put_wheels("/mirror/cu128/torch/", "torch", known)
+    assert told(update("torch")) == []
+    assert other.asked("/whl/cu128/torch/") == 0
+
+
+def test_companions_get_their_torch_and_the_variants_that_are_there(
+    update: Update, index: IndexServer, other: Upstream, folder: Path
+) -> None:
+    def wheels(version: str, *requires: str) -> list[Dist]:
+        return [
+            Dist(version, requires, ">=3.9", tag=f"cp3{minor}-cp3{minor}-manylinux_2_28_x86_64")
+            for minor in (9, 10, 11, 12, 13)
+        ]
+
+    index.names["torchvision"] = "torchvision"
+    index.packages["torchvision"] = [
+        *wheels("0.22.1", "torch==2.7.1"),
+        *wheels("0.23.0", "torch==2.8.0"),
+        *wheels("0.23.1", "torch==2.8.0"),
+        *wheels("0.23.2"),
+    ]
+    variants = [one for text in ("0.22.1", "0.23.1") for one in wheels(f"{text}+cu128")]
+    other.put_wheels("/whl/cu128/torchvision/", "torchvision", variants)
+    refreshed = update("torchvision")
+    assert not refreshed.missed
+    assert row(folder, "torchvision", version="0.22.1")["variants"] == "cu128"
+    assert row(folder, "torchvision", version="0.23.0")["variants"] == ""
+    new = row(folder, "torchvision", version="0.23.1")
+    assert (new["torch"], new["variants"]) == ("==2.8.0", "cu128")
+    assert new["source"] == "PyPI; variants: pytorch wheel index"
+    unnamed = row(folder, "torchvision", version="0.23.2")
+    assert unnamed["torch"] == "==2.8.0"
+    assert "torch: as torchvision 0.23.0 has it, for it names none" in unnamed["source"]
+    other.put("/whl/cu128/torchvision/", b"", status=500)
+    refreshed = update("torchvision")
+    assert [missed.part for missed in refreshed.missed] == ["cu128"]
+    assert told(refreshed) == []
+
+
+def test_tensorflow_and_jax_name_the_packages_that_bring_their_cuda(
+    update: Update, index: IndexServer, folder: Path
+) -> None:
+    def wheels(version: str, minors: tuple[int, ...], glibc: int = 27, **more: Any) -> list[Dist]:
+        return [
+            Dist(version, tag=f"cp3{m}-cp3{m}-manylinux_2_{glibc}_{machine}", **more)
+            for m in minors
+            for machine in ("x86_64", "aarch64")
+        ]
+
+    runtime = ("nvidia-cuda-runtime-cu12==12.5.82", "nvidia-cudnn-cu12==9.3.0.75")
+    extra = tuple(f'{one} ; extra == "and-cuda"' for one in runtime)
+    newer = ('nvidia-cuda-runtime-cu12<13,>=12.8.1; extra == "and-cuda"',)
+    plugin = ('nvidia-cuda-runtime-cu12>=12.1.105; extra == "with-cuda"',)
+    plugin13 = ('nvidia-cuda-runtime>=13.0.48; extra == "with-cuda"',)
+    packages = {
+        "tensorflow": wheels("2.19.0", (9, 10, 11, 12), 17, requires=extra, extras=("and-cuda",))
+        + wheels("2.20.0", (11, 12), requires=newer, extras=("and-cuda",)),
+        "jax": [
+            Dist(
+                version,
+                (
+                    f"jaxlib<={version},>={version}",
+                    f'jax-cuda12-plugin[with-cuda]<={version},>={version}; extra == "cuda12"',
+                    f'jax-cuda13-plugin[with-cuda]<={version},>={version}; extra == "cuda13"',
+                ),
+                ">=3.11",
+            )
+            for version in ("0.7.2", "0.8.0")
+        ],
+        "jaxlib": [one for v in ("0.7.2", "0.8.0") for one in wheels(v, (11, 12, 13, 14))],
+        "jax-cuda12-plugin": [
+            one for v in ("0.7.2", "0.8.0") for one in wheels(v, (11, 12, 13, 14), requires=plugin)
+        ],
+        "jax-cuda13-plugin": [
+            one
+            for v in ("0.7.2", "0.8.0")
+            for one in wheels(v, (11, 12, 13, 14), requires=plugin13)
+        ],
+    }
+    index.names |= {name: name for name in packages}
+    index.packages |= packages
+    refreshed = update("tensorflow", "jax")
+    assert not refreshed.missed
+    assert (refreshed.notes, sorted(line for line in told(refreshed) if "csv" in line)) == (
+        (),
+        [
+            "jax.csv: 1 added",
+            "jax_plugins.csv: 4 added",
+            "jaxlib.csv: 2 added",
+            "tensorflow.csv: 2 added",
+        ],
+    )
+    tensorflow = row(folder, "tensorflow", version="2.20.0", architecture="amd64")
+    assert (tensorflow["cuda"], tensorflow["cuda_packages"]) == ("12.8", ">=12.8.1,<13")
+    assert tensorflow["source"] == "PyPI; cuda, cudnn: tensorflow[and-cuda]"
+    assert row(folder, "tensorflow", version="2.20.0", architecture="arm64")["cuda"] == ""
+    jax = row(folder, "jax", version="0.8.0")
+    assert (jax["jaxlib"], jax["cuda13_plugin"]) == (">=0.8.0,<=0.8.0", ">=0.8.0,<=0.8.0")
+    found = row(
+        folder, "jax_plugins", package="jax-cuda13-plugin", version="0.8.0", architecture="amd64"
+    )
+    assert (found["cuda_major"], found["cuda_packages"]) == ("13", ">=13.0.48")

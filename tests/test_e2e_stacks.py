@@ -98,6 +98,7 @@ def test_a_gpu_project_of_stand_ins_has_the_right_index_base_env_and_layers(
     vision = [Dist("0.22.1+cu128", requires=("torch==2.7.1",)), Dist("0.23.0+cu128")]
     host = gateway(docker)
     common = {"six": [Dist("1.0")], "pillow": [Dist("11.0", module="PIL")]}
+    common["humanize"] = [Dist("3.0")]
     # The default index has a torch of the same release, as PyPI has: it must not be taken.
     common["torch"] = [Dist("2.7.1", code="wrong = True\n")]
     common["torchvision"] = [Dist("0.22.1", code="wrong = True\n")]
@@ -113,6 +114,13 @@ def test_a_gpu_project_of_stand_ins_has_the_right_index_base_env_and_layers(
         here = moved(plan, "https://download.pytorch.org/whl/cu128", pytorch.url)
         image = build_image(builder, here, tmp_path, "gpu")
         asked = {one.path.strip("/").split("/")[1] for one in pytorch.requests}
+        # Another package changes the layer of the packages and that of the source.
+        before = layers(docker, image)
+        (tmp_path / "requirements.txt").write_text(f"{lines}humanize\n")
+        here = moved(planned(tmp_path), "https://download.pytorch.org/whl/cu128", pytorch.url)
+        after = layers(docker, build_image(builder, here, tmp_path, "gpu"))
+        same = [one == other for one, other in zip(before, after, strict=True)]
+        assert same.count(False) == 2
     assert asked == {"torch", "torchvision"}
     look = "import torch, torchvision as v; print(torch.__version__, v.__version__, dir(torch))"
     said = run_python(docker, image, look)
@@ -124,7 +132,6 @@ def test_a_gpu_project_of_stand_ins_has_the_right_index_base_env_and_layers(
     assert env["NVIDIA_DRIVER_CAPABILITIES"] == "compute,utility"
     assert plan.base.runtime == "docker.io/library/python:3.11-slim-bookworm"
     assert "nvidia" not in "".join(found["Config"]["Labels"].values())
-    (tmp_path / "predict.py").write_text((tmp_path / "predict.py").read_text() + "\n# edited\n")
 
 
 def test_a_locked_project_is_installed_as_locked(
@@ -153,6 +160,39 @@ def test_a_locked_project_is_installed_as_locked(
     refused = cogpack("build", folder)
     assert refused.returncode == 1
     assert "pyproject.toml:5: uv.lock does not have idna" in refused.stderr
+
+
+def test_a_locked_framework_has_its_own_index_and_layer(
+    cogpack: Cogpack, docker: Docker, tmp_path: Path
+) -> None:
+    host = gateway(docker)
+    torch = {"torch": [Dist("2.7.1+cpu", requires=("six",))]}
+    # A newer six than the locked one, and a torch that is not the locked build.
+    common = {"six": [Dist("1.0")], "torch": [Dist("2.7.1")], "humanize": [Dist("3.0")]}
+    with serve(torch, host=host) as pytorch, serve(common, host=host) as default:
+        write_project(tmp_path)
+        lock_project(tmp_path, '["torch"]', default.url, pytorch.url)
+        default.packages["six"].append(Dist("2.0"))
+        image = build(cogpack, tmp_path, "locked-torch")
+        before = layers(docker, image)
+        look = "import torch, six; print(torch.__version__, six.__version__)"
+        assert run_python(docker, image, look) == "2.7.1+cpu 1.0"
+        lock_project(tmp_path, '["torch", "humanize"]', default.url, pytorch.url)
+        after = layers(docker, build(cogpack, tmp_path, "locked-torch"))
+    same = [one == other for one, other in zip(before, after, strict=True)]
+    assert same.count(False) == 2
+
+
+def lock_project(folder: Path, dependencies: str, default: str, pytorch: str) -> None:
+    (folder / "pyproject.toml").write_text(
+        f'[project]\nname = "locked"\nversion = "1"\nrequires-python = ">=3.11"\n'
+        f"dependencies = {dependencies}\n"
+        f'[tool.uv.sources]\ntorch = {{ index = "pytorch" }}\n'
+        f'[[tool.uv.index]]\nname = "pytorch"\nurl = "{pytorch}"\nexplicit = true\n'
+        f'[[tool.uv.index]]\nname = "common"\nurl = "{default}"\ndefault = true\n'
+    )
+    uv = Path(sys.executable).with_name("uv")
+    subprocess.run([uv, "lock", "--quiet"], cwd=folder, check=True)
 
 
 @pytest.mark.parametrize("installer", ["uv", "pip"])

@@ -11,8 +11,8 @@ from cogpack.errors import BuilderError
 from cogpack.llb.config import DEFAULT_PATH, base_config, image_config
 from cogpack.llb.graph import Platform
 from cogpack.llb.images import ResolvedImage
-from cogpack.references import pinned, qualified
 from cogpack.plan.model import ExportConfig
+from cogpack.references import pinned, qualified
 
 AMD64 = Platform("linux", "amd64")
 STORED = {

@@ -9,7 +9,6 @@ import jsonschema
 import pytest
 from hypothesis import given
 from pydantic import ValidationError
-from support.plans import plans
 
 from cogpack.errors import CogpackError
 from cogpack.origin import Origin
@@ -18,6 +17,7 @@ from cogpack.plan.composer import Composer
 from cogpack.plan.render import render
 from cogpack.plan.schema import schema
 from cogpack.plan.validate import faults, validate
+from support.plans import plans
 
 SCHEMA = Path(__file__).parent.parent / "docs" / "plan.schema.json"
 BASE = "docker.io/library/python:3.12-slim"

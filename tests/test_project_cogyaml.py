@@ -52,6 +52,7 @@ weights:
       - uri: https://host/x
 cogpack:
   base_image: docker.io/library/python:3.12-slim
+  base_python: "3.12"
   installer: pip
   bytecode: none
   user: "1000:1000"
@@ -97,6 +98,7 @@ def test_every_key_is_read() -> None:
     assert [source.uri for source in config.weights[1].source] == ["file://small", "https://host/x"]
     assert config.cogpack.model_dump() == {
         "base_image": "docker.io/library/python:3.12-slim",
+        "base_python": "3.12",
         "installer": "pip",
         "bytecode": "none",
         "user": "1000:1000",

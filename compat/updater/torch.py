@@ -109,10 +109,11 @@ class _Reader:
             self._missed.append(Missed(str(error), "new variants of torch"))
             return sorted(urls)
         oldest = self._oldest()
-        for version in page.releases if page else ():
-            if version >= oldest and _VARIANT.fullmatch(version.local or ""):
-                urls.add(variant_url(version.local or ""))
-        return sorted(urls)
+        releases = page.releases if page else ()
+        offered = {version.local or "" for version in releases if version >= oldest}
+        # A table of somebody's own may have a variant from another server.
+        fresh = offered - {url.rpartition("/")[2] for url in urls}
+        return sorted(urls | {variant_url(name) for name in fresh if _VARIANT.fullmatch(name)})
 
     def read(self, url: str) -> None:
         """Read one index."""
@@ -253,7 +254,7 @@ def _by_name(variant: str, default: Cells | None) -> Cells:
     named = _VARIANT.fullmatch(variant)
     if named is None or variant == _CPU:
         return _cpu()
-    common = {name: default[name] for name in ("triton", "libraries")} if default else {}
+    common = {name: default.get(name, "") for name in ("triton", "libraries")} if default else {}
     return {**common, "variant": variant, "cuda": f"{named[1]}.{named[2]}"}
 
 

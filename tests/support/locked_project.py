@@ -1,0 +1,67 @@
+"""A project in a folder and a local index that has what it needs, the server included."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from cogpack.compat.tables import Tables
+from support.index_server import Dist, IndexServer, serve
+
+__all__ = ["environment", "index", "write_project"]
+
+PREDICTOR = """\
+from cog import BasePredictor
+
+
+class Predictor(BasePredictor):
+    def predict(self, text: str) -> str:
+        return text
+"""
+
+
+@cache
+def _runtime() -> dict[str, list[Dist]]:
+    """cog and coglet as the tables have them, without needs of their own."""
+    tables = Tables.load()
+    found: dict[str, list[Dist]] = {}
+    for row in tables.cog:
+        found.setdefault(row.package, []).append(Dist(str(row.version)))
+    return found
+
+
+@contextmanager
+def index(packages: Mapping[str, Sequence[Dist]], **options: Any) -> Iterator[IndexServer]:
+    """A local index with these packages and with the server."""
+    with serve({**_runtime(), **packages}, **options) as server:
+        yield server
+
+
+def environment(server: IndexServer, folder: Path, url: str = "") -> dict[str, str]:
+    """The environment of a user whose only index is the local one."""
+    return {
+        "COGPACK_CACHE": str(folder / "cache"),
+        "HOME": str(folder),
+        "PATH": os.environ["PATH"],
+        "PIP_CONFIG_FILE": os.devnull,
+        "UV_DEFAULT_INDEX": url or server.url,
+        "UV_NO_CONFIG": "1",
+    }
+
+
+def write_project(folder: Path, *lines: str, python: str = "3.12", constraints: str = "") -> Path:
+    """A Cog project with these requirements."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "cog.yaml").write_text(
+        f'build:\n  python_version: "{python}"\n  python_requirements: requirements.txt\n'
+        "run: predict.py:Predictor\n"
+    )
+    (folder / "predict.py").write_text(PREDICTOR)
+    (folder / "requirements.txt").write_text("".join(f"{line}\n" for line in lines))
+    if constraints:
+        (folder / "constraints.txt").write_text(constraints)
+    return folder

@@ -1,0 +1,319 @@
+"""The lock: valid, the same for the same, stale when the project changes, never half a file."""
+
+from __future__ import annotations
+
+import random
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from packaging.markers import Environment
+from packaging.pylock import Pylock
+from packaging.version import Version
+
+from cogpack.errors import UserError
+from cogpack.solver.conflict import Conflict
+from cogpack.solver.lock import (
+    LOCK_FILE,
+    Lock,
+    dump_lock,
+    load_lock,
+    lock_requirements_text,
+    read_lock,
+)
+from cogpack.solver.open_target import Target
+from cogpack.stacks.compose import load, make_plan
+from cogpack.stacks.locking import (
+    EVERYTHING,
+    Locked,
+    Relock,
+    fingerprint,
+    lock_project,
+    resolution_to_build,
+)
+from support.index_server import Dist, IndexServer
+from support.locked_project import environment, index, write_project
+
+WORLD = {
+    "app": [Dist("1.0", ("lib>=1", "tool[fast]"), upload_time="2024-01-01T00:00:00Z")],
+    "lib": [
+        Dist("1.0", upload_time="2024-01-01T00:00:00Z"),
+        Dist("2.0", tag="cp312-cp312-manylinux_2_17_x86_64", upload_time="2025-01-01T00:00:00Z"),
+    ],
+    "tool": [Dist("1.0", ("quick; extra == 'fast'",), extras=("fast",))],
+    "quick": [Dist("0.1"), Dist("0.2", yanked="wrong")],
+}
+
+
+def made(project: Path, server: IndexServer, relock: Relock | None = None) -> Locked:
+    composition = load(project)
+    environ = environment(server, project.parent)
+    outcome = lock_project(composition, relock or Relock(), environ)
+    assert not isinstance(outcome, Conflict)
+    return outcome
+
+
+def versions(lock: Lock | None) -> dict[str, str]:
+    assert lock is not None
+    return {one.name: one.version for one in lock.packages if one.name not in {"cog", "coglet"}}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    return write_project(tmp_path / "project", "app", "lib<3")
+
+
+def test_the_lock_names_every_file_with_its_hash_and_index(project: Path) -> None:
+    with index(WORLD) as server:
+        lock = made(project, server).lock
+        assert versions(lock) == {"app": "1.0", "lib": "2.0", "quick": "0.1", "tool": "1.0"}
+        for one in lock.packages:
+            assert (one.kind, one.index) == ("wheel", server.url)
+            assert one.url == f"{server.root}/files/{one.name}/{one.filename}"
+            assert len(one.sha256) == 64
+            assert one.size
+    assert lock.by_name["app"].requires == ("lib", "tool")
+    assert lock.by_name["tool"].extras == ("fast",)
+    assert lock.by_name["cog"].is_matrix
+    assert not lock.by_name["app"].is_matrix
+    assert [one.name for one in lock.closure(["tool"])] == ["quick", "tool"]
+
+
+def test_the_file_is_a_pylock_that_selects_what_was_locked(project: Path) -> None:
+    with index(WORLD) as server:
+        lock = made(project, server).lock
+    text = (project / LOCK_FILE).read_text()
+    pylock = Pylock.from_dict(tomllib.loads(text))
+    target = Target(Version(lock.resolution["python"].version), (2, 36), "x86_64")
+    environment: Environment = target.environment
+    tags = sorted(target.ranks, key=target.ranks.__getitem__)
+    selected = {str(one.name) for one, _ in pylock.select(environment=environment, tags=tags)}
+    assert selected == {one.name for one in lock.packages}
+    assert str(pylock.requires_python) == "==3.12.*"
+    assert pylock.tool is not None
+    assert pylock.tool["cogpack"]["matrix"]["python"]["version"].startswith("3.12.")
+
+
+def test_reading_gives_back_what_was_written(project: Path) -> None:
+    with index(WORLD) as server:
+        lock = made(project, server).lock
+    assert read_lock(project) == lock
+    assert load_lock(dump_lock(lock)) == lock
+
+
+def test_the_same_inputs_give_the_same_bytes(project: Path, tmp_path: Path) -> None:
+    with index(WORLD) as server:
+        made(project, server)
+        first = (project / LOCK_FILE).read_bytes()
+        (project / LOCK_FILE).unlink()
+        made(project, server, Relock(offline=True))
+        offline = (project / LOCK_FILE).read_bytes()
+        (project / LOCK_FILE).unlink()
+        (project / "requirements.txt").write_text("lib<3\n# a comment\napp\n")
+        made(project, server, Relock(refresh=True))
+        reordered = load_lock((project / LOCK_FILE).read_text())
+    assert first == offline
+    assert reordered.packages == load_lock(first.decode()).packages
+    assert reordered.fingerprint == load_lock(first.decode()).fingerprint
+
+
+def test_requirements_for_the_installer_have_hashes(project: Path) -> None:
+    with index(WORLD) as server:
+        lock = made(project, server).lock
+    text = lock_requirements_text(lock, ["tool", "lib"])
+    assert text == (
+        f"lib==2.0 --hash=sha256:{lock.by_name['lib'].sha256}\n"
+        f"tool==1.0 --hash=sha256:{lock.by_name['tool'].sha256}\n"
+    )
+
+
+def test_a_current_lock_is_what_is_built(project: Path) -> None:
+    with index(WORLD) as server:
+        lock = made(project, server).lock
+    told: list[str] = []
+    composition = load(project)
+    resolution = resolution_to_build(composition, locked=True, told=told.append)
+    assert resolution.lock == lock
+    assert resolution == lock.resolution
+    assert told == []
+    plan = make_plan(composition, resolution)
+    assert plan.packages["python"].version == resolution["python"].version
+
+
+@pytest.mark.parametrize(
+    ("lines", "stale"),
+    [
+        ("app\nlib<3\n", False),
+        ("# why\n\nlib < 3\napp  # that\n", False),
+        ("app\nlib<2\n", True),
+        ("app\nlib<3\nquick\n", True),
+        ("app\n", True),
+        ("app\nlib<3; python_version > '3'\n", True),
+        ("--no-binary lib\napp\nlib<3\n", True),
+    ],
+)
+def test_a_lock_is_stale_when_the_project_asks_for_something_else(
+    project: Path, lines: str, stale: bool
+) -> None:
+    with index(WORLD) as server:
+        made(project, server)
+    (project / "requirements.txt").write_text(lines)
+    told: list[str] = []
+    resolution = resolution_to_build(load(project), told=told.append)
+    assert bool(told) is stale
+    assert (resolution.lock is None) is stale
+    if stale:
+        with pytest.raises(UserError, match="the lock is stale"):
+            resolution_to_build(load(project), locked=True)
+
+
+def test_a_local_file_that_changed_makes_the_lock_stale(tmp_path: Path) -> None:
+    from support.distributions import file_bytes
+
+    folder = tmp_path / "project"
+    write_project(folder)
+    wheel = folder / "own-1.0-py3-none-any.whl"
+    wheel.write_bytes(file_bytes("own", Dist("1.0", ("lib",))))
+    (folder / "requirements.txt").write_text("./own-1.0-py3-none-any.whl\n")
+    with index(WORLD) as server:
+        lock = made(folder, server).lock
+    own = lock.by_name["own"]
+    assert (own.kind, own.path, own.url) == ("archive", "own-1.0-py3-none-any.whl", "")
+    assert versions(lock) == {"own": "1.0", "lib": "2.0"}
+    wheel.write_bytes(file_bytes("own", Dist("1.0", ("quick",))))
+    with pytest.raises(UserError, match="stale"):
+        resolution_to_build(load(folder), locked=True)
+
+
+def test_a_folder_with_listed_dependencies_is_locked_as_a_folder(tmp_path: Path) -> None:
+    folder = write_project(tmp_path / "project", "-e ./pkg", "lib")
+    (folder / "pkg").mkdir()
+    (folder / "pkg" / "pyproject.toml").write_text(
+        "[project]\nname = 'pkg'\nversion = '3'\ndependencies = ['lib<2']\n"
+    )
+    with index(WORLD) as server:
+        lock = made(folder, server).lock
+    assert versions(lock)["lib"] == "1.0"
+    one = lock.by_name["pkg"]
+    assert (one.kind, one.path, one.editable, one.hashes) == ("directory", "pkg", True, ())
+
+
+def test_without_a_lock_locked_is_an_error(project: Path) -> None:
+    with pytest.raises(UserError, match="which is not there"):
+        resolution_to_build(load(project), locked=True)
+
+
+def test_another_lock_keeps_versions_unless_they_are_to_move(project: Path) -> None:
+    old = {**WORLD, "lib": WORLD["lib"][:1]}
+    with index(old) as server:
+        assert versions(made(project, server).lock)["lib"] == "1.0"
+    newer = {**WORLD, "quick": [*WORLD["quick"], Dist("0.3")]}
+    refresh = Relock(refresh=True)
+    with index(newer) as server:
+        assert made(project, server, refresh).changed == ()
+        one = made(project, server, replace(refresh, upgrade=("LIB",)))
+        assert one.changed == (("lib", "1.0", "2.0"),)
+        every = made(project, server, replace(refresh, upgrade=(EVERYTHING,)))
+    assert every.changed == (("quick", "0.1", "0.3"),)
+
+
+def test_a_date_makes_later_files_unknown(project: Path) -> None:
+    with index(WORLD) as server:
+        made(project, server, Relock(exclude_newer="2024-06-01"))
+        lock = read_lock(project)
+    assert versions(lock)["lib"] == "1.0"
+    assert lock is not None
+    assert lock.exclude_newer == "2024-06-01"
+
+
+def test_a_date_that_is_none_is_told(project: Path) -> None:
+    with index(WORLD) as server, pytest.raises(UserError, match="'yesterday' is no date"):
+        made(project, server, Relock(exclude_newer="yesterday"))
+
+
+def test_hashes_are_found_where_the_index_gives_none(project: Path) -> None:
+    import hashlib
+
+    from support.distributions import file_bytes
+
+    with index(WORLD, hashes=False) as server:
+        lock = made(project, server).lock
+    expected = hashlib.sha256(file_bytes("app", WORLD["app"][0])).hexdigest()
+    assert lock.by_name["app"].sha256 == expected
+
+
+def test_a_credential_is_never_written(project: Path) -> None:
+    with index(WORLD, auth=("me", "s3cret")) as server:
+        environ = environment(server, project.parent, server.with_credential("me", "s3cret"))
+        outcome = lock_project(load(project), Relock(), environ)
+    assert isinstance(outcome, Locked)
+    assert "s3cret" not in (project / LOCK_FILE).read_text()
+
+
+def test_a_pinned_and_hashed_file_is_taken_as_it_is(tmp_path: Path) -> None:
+    with index(WORLD) as server:
+        first = made(write_project(tmp_path / "one", "app", "lib<3"), server).lock
+        lines = lock_requirements_text(first, versions(first)).splitlines()
+        second = made(write_project(tmp_path / "two", *lines), server).lock
+    assert [replace(one, extras=()) for one in second.packages] == [
+        replace(one, extras=()) for one in first.packages
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("not toml", "not valid TOML"),
+        ("lock-version = '1.0'\n", "no valid lock"),
+        ("lock-version = '1.0'\ncreated-by = 'me'\npackages = []\n", "no lock of cogpack"),
+        (
+            "lock-version = '1.0'\ncreated-by = 'me'\npackages = []\n[tool.cogpack]\nformat = 99\n",
+            "its format is 99",
+        ),
+    ],
+)
+def test_a_lock_that_cannot_be_read_is_told_and_written_anew(
+    project: Path, text: str, message: str
+) -> None:
+    (project / LOCK_FILE).write_text(text)
+    with pytest.raises(UserError) as caught:
+        resolution_to_build(load(project))
+    (fault,) = caught.value.faults
+    assert message in fault.message
+    assert fault.origin is not None
+    assert (fault.origin.file, fault.hint) == (LOCK_FILE, "run cogpack resolve --lock")
+    with index(WORLD) as server:
+        made(project, server)
+    assert read_lock(project) is not None
+
+
+def test_the_fingerprint_knows_the_platform(project: Path) -> None:
+    assert fingerprint(load(project)) != fingerprint(load(project, "linux/arm64"))
+
+
+def test_killed_at_any_moment_it_leaves_lock_and_cache_readable(tmp_path: Path) -> None:
+    project = write_project(tmp_path / "project", "app", "lib<3")
+    command = [sys.executable, "-m", "cogpack", "resolve", "--lock", "--refresh", str(project)]
+    pause = random.Random(7)  # noqa: S311  # no secret
+    with index(WORLD) as server:
+        environ = environment(server, tmp_path)
+        made(project, server)
+        for number in range(6):
+            # Each run has something else to write.
+            (project / "requirements.txt").write_text(f"app\nlib<{3 + number}\n")
+            process = subprocess.Popen(
+                command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            )
+            time.sleep(pause.uniform(0.1, 0.9))
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            assert read_lock(project) is not None
+        (project / LOCK_FILE).unlink()
+        made(project, server, Relock(offline=True))
+    assert read_lock(project) is not None
+    assert [path.name for path in project.glob("*.tmp")] == []
