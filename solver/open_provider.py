@@ -103,6 +103,7 @@ class OpenProvider(AbstractProvider[Demand, Node, str]):
         self._nodes: dict[tuple[str, Offer], Node] = {}
         self._needs: dict[Node, tuple[Demand, ...]] = {}
         self._matches: dict[tuple[object, ...], _Memo] = {}
+        self._dead = _Dead()
         self._order: dict[str, int] = {}
         self._causes: tuple[object, frozenset[str]] = (None, frozenset())
 
@@ -181,23 +182,24 @@ class OpenProvider(AbstractProvider[Demand, Node, str]):
         incompatibilities: Mapping[str, Iterator[Node]],
     ) -> Callable[[], Iterator[Node]]:
         demands = tuple(requirements[identifier])
-        barred = frozenset(incompatibilities[identifier])
+        barred = frozenset(incompatibilities.get(identifier, ()))
         if identifier == UNUSABLE:
-            return _Memo(iter(()))
+            return _Memo(iter(()), self._dead)
         name, bracket, _ = identifier.partition("[")
         # The base's demands hold for its extras: they share the version.
-        base = tuple(requirements[name]) if bracket else ()
+        base = tuple(requirements.get(name, ())) if bracket else ()
         ranges = frozenset(one.range for one in (*demands, *base) if one.range is not ANY)
         exact = frozenset(one.exact for one in (*demands, *base) if one.exact is not None)
         direct = frozenset(one.direct for one in (*demands, *base) if one.direct is not None)
         key = (identifier, ranges, exact, direct, barred)
         if key not in self._matches:
             offers = self._offers(name, ranges, exact, direct)
-            self._matches[key] = _Memo(
+            nodes = (
                 node
                 for offer in offers
                 if (node := self._node(identifier, name, offer)) not in barred
             )
+            self._matches[key] = _Memo(nodes, self._dead)
         return self._matches[key]
 
     def is_satisfied_by(self, requirement: Demand, candidate: Node) -> bool:
@@ -211,7 +213,16 @@ class OpenProvider(AbstractProvider[Demand, Node, str]):
         needs = self._needs.get(candidate)
         if needs is None:
             needs = self._needs[candidate] = tuple(self._dependencies(candidate))
+        # What can never be met, whatever else is chosen, rules the candidate out for good: else
+        # each way to it would be tried again.
+        if candidate not in self._dead and any(self._is_hopeless(one) for one in needs):
+            self._dead.add(candidate)
         return needs
+
+    def _is_hopeless(self, demand: Demand) -> bool:
+        """Whether nothing meets the demand alone."""
+        matches = self.find_matches(demand.key, {demand.key: iter((demand,))}, _NOTHING)
+        return next(matches(), None) is None
 
     def metadata(self, node: Node) -> Metadata | None:
         """What a node of a solution says of itself."""
@@ -376,19 +387,44 @@ def _first(preferred: Version | None, versions: Sequence[Version]) -> Iterable[V
     return (preferred, *(version for version in versions if version != preferred))
 
 
-class _Memo:
-    """An iterator that can be gone through again and again, read once and as far as needed."""
+_NOTHING: Mapping[str, Iterator[Node]] = {}
 
-    def __init__(self, source: Iterator[Node]) -> None:
+
+class _Dead:
+    """Candidates that are ruled out for good; with a base its extras go."""
+
+    def __init__(self) -> None:
+        self._nodes: set[Node] = set()
+        self._offers: set[Offer] = set()
+
+    def add(self, node: Node) -> None:
+        self._nodes.add(node)
+        if not node.extra:
+            self._offers.add(node.offer)
+
+    def __contains__(self, node: Node) -> bool:
+        return node.offer in self._offers or node in self._nodes
+
+
+class _Memo:
+    """An iterator that can be gone through again and again, read once and as far as needed.
+
+    What has died meanwhile is passed over.
+    """
+
+    def __init__(self, source: Iterator[Node], dead: _Dead) -> None:
         self._source = source
+        self._dead = dead
         self._read: list[Node] = []
 
     def __call__(self) -> Iterator[Node]:
         position = 0
         while True:
             while position < len(self._read):
-                yield self._read[position]
+                node = self._read[position]
                 position += 1
+                if node not in self._dead:
+                    yield node
             try:
                 self._read.append(next(self._source))
             except StopIteration:

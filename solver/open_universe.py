@@ -301,8 +301,15 @@ class _Reader:
         return self._fits(f"{name} {version}", name, files) if files else []
 
     def _fits(self, key: str, name: str, files: Sequence[File]) -> list[Relation]:
-        by_minor = all(_is_by_minor(file.requires_python or "") for file in files)
-        floors = self._on_each(lambda one: self._floor(name, files, one), by_minor=by_minor)
+        texts = sorted({file.requires_python or "" for file in files})
+        answers: dict[tuple[object, ...], int | None] = {}
+        floors: dict[str, int | None] = {}
+        for python in self._pythons:
+            # Few texts and few minors make few kinds of Pythons.
+            kind = (python.release[:2], *(_admits(text, python) for text in texts))
+            if kind not in answers:
+                answers[kind] = self._floor(name, files, python)
+            floors[str(python)] = answers[kind]
         known = {label: floor for label, floor in floors.items() if floor is not None}
         found = []
         if len(known) < len(floors):

@@ -215,18 +215,18 @@ def test_commands_are_one_layer_and_keep_deletions(build: Build) -> None:
     one = stage(
         "one",
         Env(name="VALUE", value="it's\n$HOME"),
-        Workdir(path="/work/a b"),
+        Workdir(path="/job/a b"),
         Exec(command='printf %s "$VALUE$OWN" > value; rm -r /low/gone /low/dir', env={"OWN": "!"}),
-        Workdir(path="/work/second"),
+        Workdir(path="/job/second"),
         Exec(command="echo $OWN- $PWD > where; ln -s kept /low/dir; exit 0"),
     )
-    two = stage("two", Exec(command='echo $PWD "$VALUE" > /work/two'))
-    config = ExportConfig(env={"FROM": "config"}, workdir="/work", cmd=("true",))
+    two = stage("two", Exec(command='echo $PWD "$VALUE" > /job/two'))
+    config = ExportConfig(env={"FROM": "config"}, workdir="/job", cmd=("true",))
     image = build(chain(one, two, config=config))
     assert len(image.layers) == 3
-    assert image.content("/work/a b/value") == "it's\n$HOME!"
-    assert image.content("/work/second/where") == "- /work/second\n"
-    assert image.content("/work/two") == "/work/second it's\n$HOME\n"
+    assert image.content("/job/a b/value") == "it's\n$HOME!"
+    assert image.content("/job/second/where") == "- /job/second\n"
+    assert image.content("/job/two") == "/job/second it's\n$HOME\n"
     assert image.look("/low/gone", "/low/dir") == {
         "/low/gone": None,
         "/low/dir": ["link", "kept", "0o777", "0:0"],
@@ -235,7 +235,7 @@ def test_commands_are_one_layer_and_keep_deletions(build: Build) -> None:
     assert isinstance(env, list)
     assert "FROM=config" in env
     assert not any("VALUE" in item for item in env)
-    assert (image.config["WorkingDir"], image.config["Cmd"]) == ("/work", ["true"])
+    assert (image.config["WorkingDir"], image.config["Cmd"]) == ("/job", ["true"])
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,9 @@ def test_a_locked_project_is_installed_as_locked(
     cogpack: Cogpack, docker: Docker, tmp_path: Path
 ) -> None:
     folder = Path(shutil.copytree(EXAMPLES / "uv-project", tmp_path / "uv-project"))
+    (folder / "uv.lock").unlink()
+    uv = Path(sys.executable).with_name("uv")
+    subprocess.run([uv, "lock", "--quiet"], cwd=folder, check=True)
     image = build(cogpack, folder, "uv-project")
     text = (folder / "uv.lock").read_text()
     version = text.partition('name = "six"\nversion = "')[2].partition('"')[0]
