@@ -492,9 +492,16 @@ def _barred(
         if candidate is None:
             terms.append(Term(name))
             continue
-        others = frozenset(one.label for one in problem.universe[name].candidates)
-        terms.append(Term(name, labels=others - {candidate.label}, absent_ok=name in failure.fixed))
-        told.append(f"{name} {candidate.label}")
+        whole_minor = name == "python" and failure.by_minor
+        alike = candidate.version.release[:2] if whole_minor and candidate.version else None
+        others = frozenset(
+            one.label
+            for one in problem.universe[name].candidates
+            if one.label != candidate.label
+            and (alike is None or one.version is None or one.version.release[:2] != alike)
+        )
+        terms.append(Term(name, labels=others, absent_ok=name in failure.fixed))
+        told.append(f"{name} {'.'.join(map(str, alike)) if alike else candidate.label}")
     text = f"no set of packages goes with {', '.join(told)}"
     return Relation(Fact(INDEX, 0, " ".join(told), text), tuple(terms))
 

@@ -6,15 +6,17 @@ and one set of indexes see it. What is chosen among the offers is the provider's
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
+from packaging.markers import Marker
 from packaging.utils import (
     InvalidSdistFilename,
     InvalidWheelFilename,
@@ -32,7 +34,10 @@ from ..index.page import File, Page, python_specifier
 from .open_model import Ask, OpenOptions
 from .open_target import Target
 
-__all__ = ["Catalog", "Offer", "View", "limitations"]
+__all__ = ["Catalog", "Offer", "View", "fitting", "limitations"]
+
+# Variables of markers that tell patch releases apart.
+_FULL_VERSIONS = ("python_full_version", "implementation_version")
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,7 +151,11 @@ class Catalog:
 
 
 class View:
-    """Offers for one target; not for use from several threads but for `scout`."""
+    """Offers for one target; for use from one thread.
+
+    by_minor: whether everything that was asked would be the same with another patch release of the
+    target's Python.
+    """
 
     def __init__(
         self, catalog: Catalog, index: IndexSet, target: Target, options: OpenOptions
@@ -157,6 +166,19 @@ class View:
         self.options = options
         self._offers: dict[tuple[str, Version], Offer | None] = {}
         self._hashes = _hashes(catalog.asks)
+        self.by_minor = True
+
+    def admits_python(self, text: str) -> bool:
+        """Whether a `Requires-Python` admits the target's Python."""
+        admitted, by_minor = _admits_python(text, self.target.python)
+        self.by_minor &= by_minor
+        return admitted
+
+    def applies(self, marker: Marker | None, extra: str = "") -> bool:
+        """Whether a marker holds when the extra is asked for."""
+        if marker is not None and self.by_minor:
+            self.by_minor = not any(word in str(marker) for word in _FULL_VERSIONS)
+        return self.target.applies(marker, extra)
 
     def page(self, name: str) -> Page | None:
         """The page of a package; None when no index has it."""
@@ -178,7 +200,9 @@ class View:
         if key not in self._offers:
             page = self.page(name)
             files = page.releases.get(version, ()) if page is not None else ()
-            chosen = fitting(files, self.target, self.options, name, self._hashes.get(name))
+            chosen = fitting(
+                files, self.target, self.options, name, self._hashes.get(name), self.admits_python
+            )
             index = page.index if page is not None else ""
             self._offers[key] = Offer(name, version, chosen, index) if chosen else None
         return self._offers[key]
@@ -210,13 +234,20 @@ def fitting(
     options: OpenOptions,
     name: str,
     hashes: frozenset[str] | None = None,
+    admits_python: Callable[[str], bool] | None = None,
 ) -> tuple[File, ...]:
     """The files of a release, the one to install first; none when none can be.
 
     hashes: `sha256:…` of the files that the user admits; None admits all.
+    admits_python: judges a `Requires-Python`; the target does without it.
     The files behind the first may stand in for its metadata.
     """
-    admitted = [file for file in files if _admitted(file, target, hashes)]
+    ask = admits_python or (lambda text: _admits_python(text, target.python)[0])
+    admitted = [
+        file
+        for file in files
+        if _has_hash(file, hashes) and (not file.requires_python or ask(file.requires_python))
+    ]
     ranks = target.ranks
     wheels: list[tuple[int, tuple[int, str], File]] = []
     if not options.refuses_wheels(name):
@@ -272,10 +303,27 @@ def _of_filename(filename: str) -> tuple[Literal["wheel", "sdist"], Version]:
     return "sdist", parse_sdist_filename(filename)[1]
 
 
-def _admitted(file: File, target: Target, hashes: frozenset[str] | None) -> bool:
-    if hashes is not None and not any(f"{kind}:{digest}" in hashes for kind, digest in file.hashes):
-        return False
-    return target.admits_python(python_specifier(file.requires_python))
+def _has_hash(file: File, hashes: frozenset[str] | None) -> bool:
+    return hashes is None or any(f"{kind}:{digest}" in hashes for kind, digest in file.hashes)
+
+
+@lru_cache(maxsize=65536)
+def _admits_python(text: str, python: Version) -> tuple[bool, bool]:
+    """Whether a `Requires-Python` admits a Python, and whether it does so for its whole minor."""
+    specifier = python_specifier(text)
+    if specifier is None:
+        return True, True
+    minor = f"{python.major}.{python.minor}"
+    admits = [
+        specifier.contains(version, prereleases=True)
+        for version in (python, Version(f"{minor}.0"), Version(f"{minor}.999"))
+    ]
+    # A clause on single patch releases lies between the ends.
+    single = any(
+        clause.operator in {"==", "===", "!="} and not clause.version.endswith(".*")
+        for clause in specifier
+    )
+    return admits[0], len(set(admits)) == 1 and not single
 
 
 def _hashes(asks: Iterable[Ask]) -> dict[str, frozenset[str]]:

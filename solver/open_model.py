@@ -100,6 +100,21 @@ class OpenOptions:
         """Whether the package is to come as a wheel."""
         return _named(self.only_binary, name)
 
+    def admits_prereleases(
+        self, name: str, ranges: Iterable[Range], versions: Iterable[Version]
+    ) -> bool:
+        """Whether a package's pre-releases are candidates (PEP 440).
+
+        They are when a range names one, or when it has no final release at all.
+        versions: all of the package's.
+        """
+        if _named(self.only_final, name):
+            return False
+        if _named(self.all_releases, name):
+            return True
+        finals = [version for version in versions if not version.is_prerelease]
+        return any(one.names_prerelease or not any(map(one.admits, finals)) for one in ranges)
+
     @cached_property
     def preferred(self) -> dict[str, Version]:
         """`prefer` as versions."""

@@ -115,7 +115,7 @@ class OpenProvider(AbstractProvider[Demand, Node, str]):
         for ask in asks:
             if ask.constraint:
                 continue
-            if ask.marker and not self.view.target.applies(Marker(ask.marker)):
+            if ask.marker and not self.view.applies(Marker(ask.marker)):
                 continue
             direct = self.view.catalog.direct(ask) if ask.is_direct else None
             wanted = ANY if direct else range_of(ask.specifier)
@@ -234,13 +234,13 @@ class OpenProvider(AbstractProvider[Demand, Node, str]):
         if isinstance(metadata, NoMetadata):
             yield Demand(UNUSABLE, UNUSABLE, reason=str(metadata))
             return
-        if not self.view.target.admits_python(metadata.requires_python):
+        if not self.view.admits_python(metadata.requires_python_text):
             text = f"{node.name} {node.version} needs Python {metadata.requires_python_text}"
             yield Demand(UNUSABLE, UNUSABLE, reason=text)
             return
         if node.extra:
             yield Demand(node.name, node.name, exact=node.version, direct=_direct(node.offer))
-        for found in depends(metadata, node.extra, self.view.target.applies):
+        for found in depends(metadata, node.extra, self.view.applies):
             for demand in _demands(found.name, found.extras, found.range):
                 if demand.name in self._fixed and self._fixed[demand.name] is None:
                     if not self._strict:
@@ -294,29 +294,16 @@ class OpenProvider(AbstractProvider[Demand, Node, str]):
     ) -> Iterator[Offer]:
         """Offers of an index, the preferred version first, then newest first."""
         options = self.view.options
-        early = any(one.names_prerelease for one in (*ranges, *limits))
-        early = early or not options.all_releases.isdisjoint({name, ":all:"})
-        final_only = not options.only_final.isdisjoint({name, ":all:"})
+        versions = self.view.versions(name)
+        early = options.admits_prereleases(name, (*ranges, *limits) or (ANY,), versions)
         pins = [one.pins for one in (*ranges, *limits)]
-        preferred = options.preferred.get(name)
-        held_back: list[Offer] = []
-        has_final = False
-        for version in _first(preferred, self.view.versions(name)):
-            if not admits(version):
-                continue
-            wait = version.is_prerelease and not early
-            if wait and (has_final or final_only):
+        for version in _first(options.preferred.get(name), versions):
+            if not admits(version) or (version.is_prerelease and not early):
                 continue
             offer = self.view.offer(name, version)
             if offer is None or (offer.yanked and not any(version in one for one in pins)):
                 continue
-            if wait:
-                held_back.append(offer)
-            else:
-                has_final = True
-                yield offer
-        if not has_final:
-            yield from held_back
+            yield offer
 
     def _node(self, key: str, name: str, offer: Offer) -> Node:
         known = self._nodes.get((key, offer))

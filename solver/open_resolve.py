@@ -70,12 +70,14 @@ class OpenFailure:
 
     names: packages that stood in a clash. last: those of the last one.
     fixed: settled packages that were looked at. reasons: why single releases are of no use.
+    by_minor: whether it would fail with every patch release of the Python.
     """
 
     names: frozenset[str]
     last: frozenset[str]
     fixed: frozenset[str]
     reasons: tuple[str, ...]
+    by_minor: bool = False
 
 
 @dataclass(frozen=True)
@@ -122,7 +124,9 @@ def resolve_open(
         clashed = {key.partition("[")[0] for key in provider.conflicts} | names
         clashed.discard(UNUSABLE)
         seen = frozenset(provider.seen_fixed)
-        return OpenFailure(frozenset(clashed), frozenset(names), seen, tuple(sorted(reasons)))
+        return OpenFailure(
+            frozenset(clashed), frozenset(names), seen, tuple(sorted(reasons)), view.by_minor
+        )
     except ResolutionTooDeep:
         raise _endless(provider, max_rounds) from None
     finally:
@@ -139,7 +143,7 @@ def _limits(
 
     found: dict[str, list[Range]] = {}
     for ask in asks:
-        holds = not ask.marker or view.target.applies(Marker(ask.marker))
+        holds = not ask.marker or view.applies(Marker(ask.marker))
         if ask.constraint and ask.specifier and holds:
             found.setdefault(ask.name, []).append(range_of(ask.specifier))
     for name, specifiers in more.items():

@@ -20,11 +20,11 @@ from ..index.metadata import Metadata, NoMetadata
 from ..index.page import File, Page, python_specifier
 from ..origin import Origin
 from .open_catalog import Catalog
-from .open_model import Ask, Dependency, OpenOptions, Range, dependency, range_of
+from .open_model import ANY, Ask, Dependency, OpenOptions, Range, dependency, range_of
 from .open_provider import depends
 from .open_target import Target
 from .requirement import Requirement
-from .universe import Candidate, Fact, Relation, Term, Universe, constrains, requires
+from .universe import Candidate, Fact, Relation, Term, Universe, requires
 
 __all__ = ["INDEX", "OPEN_WORLD", "Learned", "learned"]
 
@@ -114,6 +114,8 @@ class _Reader:
         self._known = {*self._pages, *self._direct, *catalog.missing}
         self._pins: dict[str, set[Version]] = {}
         self._extras: dict[str, set[str]] = {}
+        self._ranges: dict[str, set[Range]] = {}
+        self._early: dict[str, bool] = {}
         self._survey(asks)
         self._targets: dict[tuple[int, ...], Target] = {}
         self._marker_pythons: dict[tuple[str, str], frozenset[str]] = {}
@@ -137,9 +139,10 @@ class _Reader:
         """The requirements of a user's line, some with the candidate that carries a condition."""
         if ask.constraint:
             if ask.specifier and ask.name in self._known:
+                where = self._where(Marker(ask.marker) if ask.marker else None, "")
                 fact = _fact(ask.name, f"{ask.text} limits {ask.name}")
-                relation = constrains(fact, ask.name, ask.specifier)
-                yield self._conditional(ask, number, [relation])
+                term = Term(ask.name, ask.specifier, absent_ok=True)
+                yield self._conditional(ask, number, [self._conditioned(fact, where, term)])
             return
         if ask.name not in self._known:
             return
@@ -292,8 +295,17 @@ class _Reader:
             return None
         if all(file.yanked for file in files) and version not in self._pins.get(name, ()):
             return None
+        if version.is_prerelease and not self._admits_prereleases(name, page):
+            return None
         key = f"{name} {version}"
         return self._fits(key, name, files)
+
+    def _admits_prereleases(self, name: str, page: Page) -> bool:
+        """Whether anything known asks for a package's pre-releases."""
+        if name not in self._early:
+            ranges = self._ranges.get(name, {ANY})
+            self._early[name] = self._options.admits_prereleases(name, ranges, page.versions)
+        return self._early[name]
 
     def _file_relations(self, name: str, offer: object) -> list[Relation]:
         files = getattr(offer, "files", ())
@@ -363,9 +375,10 @@ class _Reader:
             yield requires(fact, Term("python", labels=admitted))
 
     def _survey(self, asks: Sequence[Ask]) -> None:
-        """What anything known pins and which extras it wants.
+        """What anything known asks of packages: ranges, pins and extras.
 
-        A yanked release counts only where it is pinned (PEP 592).
+        A yanked release counts only where it is pinned (PEP 592), a pre-release only where it is
+        asked for (PEP 440).
         """
         for ask in asks:
             self._note(ask.name, range_of(ask.specifier), ask.extras)
@@ -373,11 +386,11 @@ class _Reader:
             for _, metadata in entries:
                 if isinstance(metadata, Metadata):
                     for text in metadata.requirement_texts:
-                        one = dependency(text) if "==" in text or "[" in text else None
-                        if one is not None:
+                        if (one := dependency(text)) is not None and one.name in self._known:
                             self._note(one.name, one.range, one.extras)
 
     def _note(self, name: str, wanted: Range, extras: Iterable[str]) -> None:
+        self._ranges.setdefault(name, set()).add(wanted)
         if wanted.pins:
             self._pins.setdefault(name, set()).update(wanted.pins)
         for extra in extras:

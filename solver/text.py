@@ -160,7 +160,8 @@ def _by_fixes(clashes: Sequence[Clash]) -> list[tuple[tuple[Fix, ...], list[Clas
 def _facts(facts: Sequence[Fact]) -> list[str]:
     """The facts with their rows; of many alike from one table the first ones and a count."""
     lines = []
-    for table, found in groupby(sorted(facts), key=lambda fact: fact.table):
+    ordered = sorted(facts, key=_subject)
+    for (table, _), found in groupby(ordered, key=_subject):
         rows: dict[str, list[Fact]] = {}
         for fact in found:
             rows.setdefault(fact.text, []).append(fact)
@@ -171,6 +172,11 @@ def _facts(facts: Sequence[Fact]) -> list[str]:
             last = rows[texts[-1]][-1].key
             lines.append(f"and {len(texts) - len(shown)} more like these, to {last} [{table}]")
     return lines
+
+
+def _subject(fact: Fact) -> tuple[str, str]:
+    """What a fact is about: its table, or of an index the package."""
+    return fact.table, "" if fact.row else fact.key.partition(" ")[0]
 
 
 def _place(table: str, rows: Sequence[int]) -> str:
