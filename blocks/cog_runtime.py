@@ -10,7 +10,8 @@ from ..project import Project
 from ..solver.requirement import Requirement
 from ..solver.resolution import Resolution
 from .base import Block
-from .layout import PYTHON, SOURCE, UV, UV_ENV, VENV, script, settle_times, uv_mounts
+from .bytecode import uv_env
+from .layout import PYTHON, SOURCE, UV, VENV, script, settle_times, uv_mounts
 
 __all__ = ["CogRuntime"]
 
@@ -42,7 +43,7 @@ class CogRuntime(Block):
 
     def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
         if resolution.lock is None:
-            self._install(resolution, composer)
+            self._install(project, resolution, composer)
         composer.configure(
             ExportConfig(
                 env={"PYTHONUNBUFFERED": "1", **_reference(project)},
@@ -52,7 +53,7 @@ class CogRuntime(Block):
             )
         )
 
-    def _install(self, resolution: Resolution, composer: Composer) -> None:
+    def _install(self, project: Project, resolution: Resolution, composer: Composer) -> None:
         wanted = [f"{name}=={resolution[name].version}" for name in ("cog", "coglet")]
         install = Exec(
             # What is installed becomes a constraint: the server must get along with the project's
@@ -64,7 +65,7 @@ class CogRuntime(Block):
                 settle_times(VENV),
             ),
             mounts=uv_mounts(),
-            env=UV_ENV,
+            env=uv_env(project),
         )
         stage = composer.stage(
             "app-deps",

@@ -14,7 +14,8 @@ from ..plan.model import Exec, Workdir
 from ..project import Entry, Project
 from ..solver.resolution import Choice, Resolution
 from .base import Block
-from .layout import PYTHON, SOURCE, UV, UV_ENV, VENV, quoted, script, settle_times, uv_mounts
+from .bytecode import uv_env
+from .layout import PYTHON, SOURCE, UV, VENV, quoted, script, settle_times, uv_mounts
 from .requirement_files import INDEXES, requirement_mounts
 
 __all__ = ["Framework"]
@@ -54,7 +55,7 @@ class Framework(Block):
                 Exec(
                     command=self._command(given, resolution, chosen),
                     mounts=(*uv_mounts(), *requirement_mounts(project, (INDEXES,), given.values())),
-                    env=UV_ENV,
+                    env=uv_env(project),
                 ),
             ],
             because=sorted({origin for choice in chosen for origin in choice.because}),

@@ -1,9 +1,9 @@
 """What an image says about itself to Cog's tools and to registries.
 
 Other blocks add the labels of their own subject: the base image, the API, the init, the server.
-Two that one could expect are left out. `run.cog.pip_freeze` needs the exact versions of all
-packages, which only a lock tells before the build. And nothing names cogpack's own version: the
-same project must give the same image under another release of it.
+`run.cog.pip_freeze` is there when the project is locked: nothing else tells the exact versions of
+all packages before the build. And nothing names cogpack's own version: the same project must give
+the same image under another release of it.
 """
 
 from __future__ import annotations
@@ -41,6 +41,10 @@ class Labels(Block):
             "run.cog.config": json.dumps(config, ensure_ascii=False, separators=(",", ":")),
             "run.cog.version": resolution["cog"].version,
         }
+        if resolution.lock is not None:
+            labels["run.cog.pip_freeze"] = "\n".join(
+                f"{one.name}=={one.version}" for one in resolution.lock.packages if one.version
+            )
         if revision := read_revision(project.root):
             labels["org.opencontainers.image.revision"] = revision
         composer.configure(ExportConfig(labels=labels))

@@ -21,7 +21,6 @@ __all__ = [
     "UV_ENV",
     "UV_STAGE",
     "VENV",
-    "compile_modules",
     "forget_times",
     "pip_cache",
     "pip_mounts",
@@ -57,12 +56,9 @@ PIP_ENV = {
 # time, into a layer that has nothing to do with it.
 QUIET_PYTHON = {"PYTHONDONTWRITEBYTECODE": "1"}
 
-# The interpreter is the image's own; byte code is checked by the hash of its source, because all
-# times in a layer are alike, and because a patched source must not be shadowed.
+# The interpreter is the image's own. Whether uv compiles is decided in `bytecode`.
 UV_ENV = {
     **QUIET_PYTHON,
-    "PYC_INVALIDATION_MODE": "CHECKED_HASH",
-    "UV_COMPILE_BYTECODE": "1",
     "UV_LINK_MODE": "copy",
     "UV_NO_PROGRESS": "1",
     "UV_PYTHON_DOWNLOADS": "never",
@@ -86,17 +82,6 @@ def settle_times(*folders: str) -> str:
     """
     places = " ".join(map(shlex.quote, folders))
     return f"find {places} -newermt @{FIXED_TIME} -exec touch -h -d @{FIXED_TIME} {{}} +"
-
-
-def compile_modules() -> str:
-    """A command that compiles what pip installed, as uv does it: by hash, all times being alike.
-
-    Only what this layer wrote is newer than the fixed time; the rest is compiled in its own. A
-    package may ship a module that this Python cannot compile; pip lets that pass, too.
-    """
-    modules = f"find {VENV}/lib -name '*.py' -newermt @{FIXED_TIME}"
-    compile_them = f"{PYTHON} -m compileall -q --invalidation-mode checked-hash -i -"
-    return f"{{ {modules} | {compile_them} || true; }}"
 
 
 def forget_times() -> str:

@@ -9,15 +9,14 @@ from ..plan.model import Exec, TmpfsMount, Workdir
 from ..project import Project
 from ..solver.resolution import Resolution
 from .base import Block
+from .bytecode import compile_modules, uv_env
 from .layout import (
     PIP_ENV,
     PYTHON,
     QUIET_PYTHON,
     SOURCE,
     UV,
-    UV_ENV,
     VENV,
-    compile_modules,
     forget_times,
     pip_mounts,
     quoted,
@@ -69,7 +68,7 @@ class LocalPackages(Block):
             install = Exec(
                 command=script(
                     f"python -m pip install --no-compile {wanted}",
-                    compile_modules(),
+                    *compile_modules(project),
                     settle_times(VENV),
                 ),
                 mounts=(*pip_mounts(), *_PIP_TMPFS, *files),
@@ -85,7 +84,7 @@ class LocalPackages(Block):
                     settle_times(VENV),
                 ),
                 mounts=(*uv_mounts(), *files),
-                env=UV_ENV,
+                env=uv_env(project),
             )
         local = [entry for entry in read.entries if entry.is_local]
         stage = composer.stage(

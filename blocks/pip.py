@@ -10,13 +10,13 @@ from ..project import Project
 from ..solver.requirement import Requirement
 from ..solver.resolution import Resolution
 from .base import Block
+from .bytecode import compile_modules
 from .demands import demands
 from .layout import (
     PIP_ENV,
     QUIET_PYTHON,
     SOURCE,
     VENV,
-    compile_modules,
     pip_mounts,
     script,
     settle_times,
@@ -57,7 +57,7 @@ class Pip(Block):
             command=script(
                 f"python -m pip install --no-compile --requirement {REQUIREMENTS} "
                 f"--constraint {CONSTRAINTS}",
-                compile_modules(),
+                *compile_modules(project),
                 settle_times(VENV),
             ),
             mounts=(

@@ -10,8 +10,9 @@ from ..project import Project
 from ..solver.requirement import Requirement
 from ..solver.resolution import Resolution
 from .base import Block
+from .bytecode import uv_env
 from .demands import demands
-from .layout import PYTHON, SOURCE, UV, UV_ENV, VENV, script, settle_times, uv_mounts
+from .layout import PYTHON, SOURCE, UV, VENV, script, settle_times, uv_mounts
 from .requirement_files import CONSTRAINTS, REQUIREMENTS, requirement_mounts
 
 __all__ = ["Uv"]
@@ -50,7 +51,7 @@ class Uv(Block):
                 *uv_mounts(),
                 *mounted,
             ),
-            env=UV_ENV,
+            env=uv_env(project),
         )
         stage = composer.stage(
             "app-deps",

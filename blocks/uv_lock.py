@@ -22,12 +22,12 @@ from ..project.uv_lock import LockedPackage, UvLock
 from ..solver.requirement import Requirement
 from ..solver.resolution import Resolution
 from .base import Block
+from .bytecode import uv_env
 from .demands import environment
 from .layout import (
     PYTHON,
     SOURCE,
     UV,
-    UV_ENV,
     VENV,
     forget_times,
     quoted,
@@ -43,7 +43,6 @@ _FILES = ("pyproject.toml", "uv.lock")
 _LISTS = StageInput(id="locked")
 _FOLDER = "/run/cogpack/locked"
 
-_ENV = {**UV_ENV, "UV_PROJECT_ENVIRONMENT": VENV}
 _SYNC = f"{UV} sync --project {SOURCE} --frozen --inexact --python {PYTHON}"
 
 
@@ -88,7 +87,7 @@ class LockedPackages(Block):
             install = Exec(
                 command=script(*_installs(name, by_index, project), settle_times(VENV)),
                 mounts=(*uv_mounts(), *_list_mounts(name, by_index), *secrets),
-                env=UV_ENV,
+                env=uv_env(project),
             )
             stage = composer.stage(
                 "framework-deps",
@@ -107,7 +106,7 @@ class LockedPackages(Block):
                 BindMount(source=LocalInput(include=_FILES), target=SOURCE),
                 *secrets,
             ),
-            env=_ENV,
+            env=_env(project),
         )
         title = "install the project's packages, as locked"
         because = [entry.origin for entry in project.requirements.entries]
@@ -173,7 +172,7 @@ class LockedLocalPackages(Block):
                 ),
                 *_secrets(project),
             ),
-            env=_ENV,
+            env=_env(project),
         )
         stage = composer.stage(
             "app-deps",
@@ -233,3 +232,7 @@ def _secrets(project: Project) -> list[Mount]:
     ]
     variables = [f"UV_INDEX_{word}_{kind}" for word in words for kind in ("USERNAME", "PASSWORD")]
     return [SecretMount(id=name, env=name, required=False) for name in sorted(set(variables))]
+
+
+def _env(project: Project) -> dict[str, str]:
+    return uv_env(project) | {"UV_PROJECT_ENVIRONMENT": VENV}

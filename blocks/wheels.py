@@ -27,12 +27,12 @@ from ..project import Project
 from ..project.redact import Url
 from ..solver.resolution import Resolution
 from .base import Block
+from .bytecode import uv_env
 from .layout import (
     BARE_ENVIRONMENT,
     PYTHON,
     SOURCE,
     UV,
-    UV_ENV,
     VENV,
     forget_times,
     quoted,
@@ -149,7 +149,7 @@ def _install(project: Project, group: WheelGroup, composer: Composer) -> None:
                     *(SecretMount(id=name, env=name) for name in sorted(secrets)),
                     *_local_mounts(project, [wheel.path for wheel in group.wheels if wheel.path]),
                 ),
-                env=UV_ENV,
+                env=uv_env(project),
             )
         ],
     )
@@ -179,7 +179,7 @@ def _build(project: Project, packages: Sequence[LockedPackage], composer: Compos
                     *_list_mounts([_BUILT]),
                     *_local_mounts(project, [one.path for one in packages if one.path]),
                 ),
-                env=UV_ENV,
+                env=uv_env(project),
             ),
         ],
     )

@@ -230,7 +230,7 @@ class _Reader:
         if metadata is None:
             return [], extras
         if isinstance(metadata, NoMetadata):
-            return [_never(_fact(key, str(metadata)), name)], extras
+            return [_never(_fact(key, f"{key}: {metadata.reasons[0]}"), name)], extras
         own = [*self._python(key, metadata.requires_python_text)]
         own += self._dependencies(key, metadata, "")
         for extra in extras:
@@ -326,7 +326,9 @@ class _Reader:
         found = []
         if len(known) < len(floors):
             pythons = _minors(known)
-            text = f"{key} has files for Python {pythons}" if known else f"{key} has no file for it"
+            text = (
+                f"{key} has files for Python {pythons}" if known else f"{key} has no file that fits"
+            )
             found.append(requires(_fact(key, text), Term("python", labels=frozenset(known))))
         for floor in sorted({one for one in known.values() if one}):
             lower = frozenset(label for label in floors if (known.get(label) or 0) < floor)

@@ -10,17 +10,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cogpack.blocks.labels import Labels
 from cogpack.blocks.wheel_groups import LARGE_BYTES, Wheel, group_wheels, lines
 from cogpack.blocks.wheels import Wheels, locked_wheels
 from cogpack.origin import Origin
 from cogpack.plan import model
 from cogpack.plan.composer import Composer
 from cogpack.plan.render import render
-from cogpack.project import Options, Project, RequirementsFile
+from cogpack.project import Options, Project, RequirementsFile, read_project
 from cogpack.project.redact import Url
 from cogpack.project.requirements import IndexUrl
 from cogpack.solver.lock import Lock, LockedPackage
-from cogpack.solver.resolution import BaseImage, BaseImages, Resolution
+from cogpack.solver.resolution import BaseImage, BaseImages, Choice, Resolution
 
 BASE = "docker.io/library/python:3.12-slim-bookworm"
 DEFAULT = "https://index.invalid/simple"
@@ -209,3 +210,15 @@ def test_the_credential_of_an_index_is_a_secret_of_its_groups_alone() -> None:
     assert secrets == {"wheels:packages-7": ["INDEX_TOKEN"], "wheels:torch": []}
     texts = [op.content for op in _stage(plan, "wheel-lists").ops if isinstance(op, model.MkFile)]
     assert any(f"--index-url {raw}\n" in text for text in texts)
+
+
+def test_a_locked_image_says_what_is_installed(tmp_path: Path) -> None:
+    (tmp_path / "cog.yaml").write_text("build:\n  python_version: '3.12'\n")
+    project = read_project(tmp_path)
+    composer = Composer("linux/amd64", BASE, BASE)
+    image = BaseImage(BASE)
+    resolution = Resolution((Choice("cog", "0.23.1"),), BaseImages(image, image))
+    lock = Lock((IDNA, SIX), resolution, "", "linux/amd64", "x86_64")
+    Labels().plan(project, replace(resolution, lock=lock), composer)
+    labels = composer.finish().config.labels
+    assert labels["run.cog.pip_freeze"] == "idna==3.10\nsix==1.17.0"

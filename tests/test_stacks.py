@@ -305,3 +305,23 @@ def test_without_a_python_version_markers_are_judged_by_the_newest_of_the_tables
     asked = {requirement.package for requirement in load_project(folder).requirements}
     assert "six" in asked
     assert "idna" not in asked
+
+
+@pytest.mark.parametrize("installer", ["uv", "pip"])
+@pytest.mark.parametrize(("bytecode", "compiled"), [("hash", True), ("none", False)])
+def test_byte_code_is_compiled_where_the_project_wants_it(
+    tmp_path: Path, installer: str, bytecode: str, compiled: bool
+) -> None:
+    folder = _project(
+        tmp_path,
+        "build:\n  python_version: '3.12'\n  python_packages: [six==1.16.0]\n"
+        f"run: predict.py:Predictor\ncogpack:\n  installer: {installer}\n  bytecode: {bytecode}\n",
+    )
+    installs = [
+        op
+        for name in ("packages", "cog")
+        for op in _stages(_plan(load_project(folder)))[name].ops
+        if isinstance(op, model.Exec)
+    ]
+    shown = ["compileall" in op.command or "UV_COMPILE_BYTECODE" in op.env for op in installs]
+    assert shown == [compiled, compiled]

@@ -66,7 +66,7 @@ PROJECTS = (
         "conflict",
         ("numpy<1.20", "pandas>=2.2"),
         gpu=False,
-        conflict=("numpy<1.20 (requirements.txt:1)", "pandas>=2.2 (requirements.txt:2)"),
+        conflict=("numpy<1.20 (requirements.txt:1)", 'python_version: "3.12" (cog.yaml:2)'),
     ),
 )  # fmt: skip
 

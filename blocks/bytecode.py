@@ -1,0 +1,36 @@
+"""Whether installed modules are compiled when the image is built: `cogpack.bytecode` of cog.yaml.
+
+Compiled modules make the server start faster, the image is smaller without. They are checked by the
+hash of their source: all times in a layer are alike, and a patched source must not be shadowed.
+"""
+
+from __future__ import annotations
+
+from ..project import Project
+from .layout import FIXED_TIME, PYTHON, UV_ENV, VENV
+
+__all__ = ["compile_modules", "uv_env"]
+
+
+def uv_env(project: Project) -> dict[str, str]:
+    """The variables under which uv installs for this project."""
+    if not _compiles(project):
+        return dict(UV_ENV)
+    return UV_ENV | {"PYC_INVALIDATION_MODE": "CHECKED_HASH", "UV_COMPILE_BYTECODE": "1"}
+
+
+def compile_modules(project: Project) -> tuple[str, ...]:
+    """The command, if any, that compiles what pip installed, as uv does it by itself.
+
+    Only what this layer wrote is newer than the fixed time; the rest is compiled in its own. A
+    package may ship a module that this Python cannot compile; pip lets that pass, too.
+    """
+    if not _compiles(project):
+        return ()
+    modules = f"find {VENV}/lib -name '*.py' -newermt @{FIXED_TIME}"
+    compile_them = f"{PYTHON} -m compileall -q --invalidation-mode checked-hash -i -"
+    return (f"{{ {modules} | {compile_them} || true; }}",)
+
+
+def _compiles(project: Project) -> bool:
+    return project.config is None or project.config.cogpack.bytecode == "hash"
