@@ -7,7 +7,7 @@ engine then solves both together. So a "no" of the loop is final, and told like 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -19,18 +19,19 @@ from ..errors import CogpackError, Fault, UserError
 from ..index.location import Location, parse_location
 from ..origin import Origin
 from .conflict import Conflict
+from .loop_wishes import Correction, barred, corrections, is_behind, keeping, wishful
 from .open_catalog import Catalog, View, limitations
-from .open_model import Ask, OpenOptions, Range, range_of
-from .open_resolve import Missing, OpenFailure, OpenSolution, Settled, resolve_open
+from .open_model import Ask, OpenOptions, range_of
+from .open_resolve import Missing, OpenFailure, OpenSolution, resolve_open
 from .open_target import MACHINES, Target
-from .open_universe import INDEX, learned
-from .policy import POLICIES, Policy, Step
+from .open_universe import learned
+from .policy import POLICIES, Policy
 from .problem import Problem, prepare
 from .requirement import Requirement
 from .resolution import Resolution
 from .sat import Engine
 from .solve import resolution_of
-from .universe import Candidate, Fact, Relation, Term, Universe
+from .universe import Candidate, Relation, Universe
 
 __all__ = ["CUDA_EXTRAS", "Agreement", "Correction", "Question", "agree", "settled_packages"]
 
@@ -79,22 +80,6 @@ class Question:
         """As `platform.machine()` tells it in the image."""
         architecture = self.platform.split("/")[1]
         return MACHINES.get(architecture, architecture)
-
-
-@dataclass(frozen=True, order=True)
-class Correction:
-    """An override that took part: what it limits, and whether it could be kept."""
-
-    package: str
-    specifier: str
-    because: str
-    kept: bool = True
-
-    @property
-    def text(self) -> str:
-        """`numpy<2: tensorflow before 2.18 was built against numpy 1 (compat/overrides)`."""
-        told = f"{self.package}{self.specifier}: {self.because} (compat/overrides)"
-        return told if self.kept else f"could not be kept: {told}"
 
 
 @dataclass(frozen=True)
@@ -210,15 +195,12 @@ class _Loop:
         self._problem = problem
         names = self._matrix_names
         question = self.question
-        asked = {ask.name for ask in self.question.asks if not ask.constraint}
-        policy = _with_asks(question.policy, sorted(asked & problem.universe.packages.keys()))
-        moved = [_moved(name) for name, _ in _in_order(question.keep)]
-        policy = Policy(
-            (
-                *(Step(name) for name in sorted(question.upgrade & names)),
-                *(Step(name, "absent") for name in moved),
-                *policy.steps,
-            )
+        asked = {ask.name for ask in question.asks if not ask.constraint}
+        policy, moved = wishful(
+            question.policy,
+            sorted(asked & problem.universe.packages.keys()),
+            sorted(question.upgrade & names),
+            question.keep,
         )
         # Of what nobody named any version will do here: resolvelib takes the newest.
         with Engine(problem.universe, problem.requirements) as engine:
@@ -240,7 +222,7 @@ class _Loop:
         # Versions that the tables do not know are filled in before the indexes are laid over them.
         matrix = prepare(wanted, matrix).universe
         self._matrix_names = frozenset(matrix.packages)
-        kept, keepers = _keeping(question.keep, matrix)
+        kept, keepers = keeping(question.keep, matrix)
         wanted = (*wanted, *kept)
         matrix = matrix.extended(keepers)
         if not self._names:
@@ -319,7 +301,7 @@ class _Loop:
             self._dropped.update(self._corrections)
             self._corrections = {}
             return
-        self._refuted.append(_barred(chosen, failure, self._problem))
+        self._refuted.append(barred(chosen, failure, self._problem))
         self._names |= failure.names
         self._widen(failure, resolution, view)
 
@@ -374,7 +356,7 @@ class _Loop:
             if one.name in limits
             and one.name not in {*self._names, *self.question.settled}
             and one.offer.ask is None
-            and _is_behind(one, limits[one.name], view)
+            and is_behind(one, limits[one.name], view)
         }
         self._names |= kept_old
         return bool(kept_old)
@@ -402,108 +384,6 @@ class _Loop:
         ]
         final = replace(resolution, choices=choices, warnings=tuple(warnings))
         return Agreement(final, solution, target, tuple(sorted(told)), turn)
-
-
-def _is_behind(one: Settled, limits: Iterable[Range], view: View) -> bool:
-    """Whether a newer final release exists that suits the lines but not the target."""
-    for version in view.versions(one.name):
-        if version <= one.version:
-            return False
-        if version.is_prerelease or not all(limit.admits(version) for limit in limits):
-            continue
-        if view.offer(one.name, version) is None:
-            return True
-    return False
-
-
-def _with_asks(policy: Policy, names: Iterable[str]) -> Policy:
-    """The policy with what the user named before Python.
-
-    Else a Python that few have wheels for yet would be kept at the price of old releases.
-    """
-    steps = list(policy.steps)
-    known = {step.package for step in steps}
-    place = next((i for i, step in enumerate(steps) if step.package == "python"), len(steps))
-    steps[place:place] = [Step(name) for name in names if name not in known]
-    return Policy(tuple(steps))
-
-
-def _moved(name: str) -> str:
-    return f"moved {name}"
-
-
-def _in_order(keep: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Python first: with another one everything moves."""
-    return sorted(keep, key=lambda one: (one[0] != "python", one))
-
-
-def _keeping(
-    keep: Iterable[tuple[str, str]], matrix: Universe
-) -> tuple[list[Requirement], list[Candidate]]:
-    """Wishes as requirements: each is met, or its `moved` package is there.
-
-    A policy that wants those packages absent keeps what it can, and trades nothing that was asked.
-    """
-    requirements, candidates = [], []
-    for name, specifier in keep:
-        if name not in matrix:
-            continue
-        key = f"keep {name}"
-        fact = Fact(INDEX, 0, key, f"the lock has {name}{specifier}")
-        terms = (Term(name, specifier, absent_ok=True), Term(_moved(name)))
-        candidates += [
-            Candidate(key, "lock", relations=(Relation(fact, terms),)),
-            Candidate(_moved(name), "moved"),
-        ]
-        requirements.append(Requirement(key, "", Origin(asker="the lock")))
-    return requirements, candidates
-
-
-def corrections(overrides: Iterable[Override], solution: OpenSolution) -> list[Correction]:
-    """The corrections that a solution does not keep."""
-    from packaging.requirements import Requirement as Dependency
-    from packaging.utils import canonicalize_name
-
-    versions = {one.name: one.version for one in solution.packages}
-    found = []
-    for row in overrides:
-        holder = versions.get(row.package)
-        if holder is None or not range_of(row.versions).admits(holder):
-            continue
-        wanted = Dependency(row.requires)
-        name = canonicalize_name(wanted.name)
-        version = versions.get(name)
-        if version is not None and not range_of(str(wanted.specifier)).admits(version):
-            found.append(Correction(name, str(wanted.specifier), row.evidence))
-    return found
-
-
-def _barred(
-    chosen: Mapping[str, Candidate], failure: OpenFailure, problem: Problem | None
-) -> Relation:
-    """The clause that bars what the indexes saw of an assignment."""
-    assert problem is not None  # noqa: S101  # the assignment came out of it
-    terms = []
-    told = []
-    for name in ("python", "glibc", *sorted(failure.fixed)):
-        candidate = chosen.get(name)
-        if name not in problem.universe:
-            continue
-        if candidate is None:
-            terms.append(Term(name))
-            continue
-        whole_minor = name == "python" and failure.by_minor
-        alike = candidate.version.release[:2] if whole_minor and candidate.version else None
-        others = frozenset(
-            one.label
-            for one in problem.universe[name].candidates
-            if one.label != candidate.label
-            and (alike is None or one.version is None or one.version.release[:2] != alike)
-        )
-        terms.append(Term(name, labels=others, absent_ok=name in failure.fixed))
-        told.append(f"{name} {'.'.join(map(str, alike)) if alike else candidate.label}")
-    text = f"no set of packages goes with {', '.join(told)}"
-    return Relation(Fact(INDEX, 0, " ".join(told), text), tuple(terms))
 
 
 def _report_unknown(question: Question, catalog: Catalog) -> None:

@@ -18,11 +18,14 @@ from resolvelib.structs import RequirementInformation
 
 from ..index.metadata import Metadata, NoMetadata
 from .open_catalog import Offer, View
+from .open_memo import Dead, Memo, Node
 from .open_model import ANY, Ask, Dependency, Range, dependency, range_of
 
 __all__ = ["Demand", "MissingMatrixError", "Node", "OpenProvider", "OpenReporter", "depends"]
 
 UNUSABLE = "<unusable>"
+
+_NOTHING: Mapping[str, Iterator[Node]] = {}
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,21 +49,6 @@ class Demand:
     def text(self) -> str:
         """As a requirement, for messages."""
         return self.reason or f"{self.key}{self.range.text}"
-
-
-@dataclass(frozen=True, eq=False)
-class Node:
-    """A candidate: an offer, or an extra of it."""
-
-    key: str
-    name: str
-    extra: str
-    offer: Offer
-
-    @property
-    def version(self) -> Version:
-        """The version of the offer."""
-        return self.offer.version
 
 
 class MissingMatrixError(Exception):
@@ -102,8 +90,8 @@ class OpenProvider(AbstractProvider[Demand, Node, str]):
         self._strict = strict
         self._nodes: dict[tuple[str, Offer], Node] = {}
         self._needs: dict[Node, tuple[Demand, ...]] = {}
-        self._matches: dict[tuple[object, ...], _Memo] = {}
-        self._dead = _Dead()
+        self._matches: dict[tuple[object, ...], Memo] = {}
+        self._dead = Dead()
         self._order: dict[str, int] = {}
         self._causes: tuple[object, frozenset[str]] = (None, frozenset())
 
@@ -184,7 +172,7 @@ class OpenProvider(AbstractProvider[Demand, Node, str]):
         demands = tuple(requirements[identifier])
         barred = frozenset(incompatibilities.get(identifier, ()))
         if identifier == UNUSABLE:
-            return _Memo(iter(()), self._dead)
+            return Memo(iter(()), self._dead)
         name, bracket, _ = identifier.partition("[")
         # The base's demands hold for its extras: they share the version.
         base = tuple(requirements.get(name, ())) if bracket else ()
@@ -199,7 +187,7 @@ class OpenProvider(AbstractProvider[Demand, Node, str]):
                 for offer in offers
                 if (node := self._node(identifier, name, offer)) not in barred
             )
-            self._matches[key] = _Memo(nodes, self._dead)
+            self._matches[key] = Memo(nodes, self._dead)
         return self._matches[key]
 
     def is_satisfied_by(self, requirement: Demand, candidate: Node) -> bool:
@@ -372,47 +360,3 @@ def _first(preferred: Version | None, versions: Sequence[Version]) -> Iterable[V
     if preferred is None or preferred not in versions:
         return versions
     return (preferred, *(version for version in versions if version != preferred))
-
-
-_NOTHING: Mapping[str, Iterator[Node]] = {}
-
-
-class _Dead:
-    """Candidates that are ruled out for good; with a base its extras go."""
-
-    def __init__(self) -> None:
-        self._nodes: set[Node] = set()
-        self._offers: set[Offer] = set()
-
-    def add(self, node: Node) -> None:
-        self._nodes.add(node)
-        if not node.extra:
-            self._offers.add(node.offer)
-
-    def __contains__(self, node: Node) -> bool:
-        return node.offer in self._offers or node in self._nodes
-
-
-class _Memo:
-    """An iterator that can be gone through again and again, read once and as far as needed.
-
-    What has died meanwhile is passed over.
-    """
-
-    def __init__(self, source: Iterator[Node], dead: _Dead) -> None:
-        self._source = source
-        self._dead = dead
-        self._read: list[Node] = []
-
-    def __call__(self) -> Iterator[Node]:
-        position = 0
-        while True:
-            while position < len(self._read):
-                node = self._read[position]
-                position += 1
-                if node not in self._dead:
-                    yield node
-            try:
-                self._read.append(next(self._source))
-            except StopIteration:
-                return

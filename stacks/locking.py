@@ -8,36 +8,38 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
 
 from ..compat.tables import Tables
 from ..errors import Fault, UserError
 from ..origin import Origin
-from ..project.redact import redact
 from ..solver.conflict import Conflict
 from ..solver.policy import POLICIES, Policy
 from ..solver.requirement import Requirement
 from ..solver.resolution import Resolution
 from ..solver.universe import Universe
+from .asks import (
+    EVERYTHING,
+    ask_data,
+    asks_of,
+    index_options,
+    open_options,
+    option_data,
+)
 from .compose import Composition
 from .solve import solved, universe_of
 
 if TYPE_CHECKING:
-    from ..index.settings import IndexOptions
-    from ..project import Entry
-    from ..project.requirement_model import Options
     from ..solver.lock import Lock
     from ..solver.loop import Question
     from ..solver.open_catalog import Catalog
-    from ..solver.open_model import Ask, Declared, OpenOptions
+    from ..solver.open_model import Ask
 
 __all__ = [
     "EVERYTHING",
@@ -47,12 +49,6 @@ __all__ = [
     "lock_project",
     "resolution_to_build",
 ]
-
-EVERYTHING = ":all:"
-"""In place of a package's name: all of them."""
-
-# Packages that blocks install beside what the project asks for.
-_RUNTIME = frozenset({"cog", "coglet"})
 
 _RELOCK = "run cogpack resolve --lock"
 
@@ -164,12 +160,12 @@ def fingerprint(composition: Composition) -> str:
     Raises UserError for a local file that cannot be read.
     """
     project = composition.project
-    asks = sorted(_ask_data(ask, composition) for ask in _asks(composition))
+    asks = sorted(ask_data(ask, composition) for ask in asks_of(composition))
     data = {
         "platform": composition.platform,
         "requirements": sorted({(one.package, one.specifier) for one in composition.requirements}),
         "asks": asks,
-        "options": _option_data(project.requirements.options),
+        "options": option_data(project.requirements.options),
         "base": project.base_image.reference if project.base_image else "",
     }
     text = json.dumps(data, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
@@ -193,11 +189,11 @@ def _question(
     return Question(
         requirements=requirements,
         universe=universe,
-        asks=tuple(_asks(composition)),
+        asks=tuple(asks_of(composition)),
         settled=settled,
         platform=composition.platform,
         policy=policy,
-        options=_open_options(composition.project.requirements.options, prefer),
+        options=open_options(composition.project.requirements.options, prefer),
         overrides=tables.overrides if relock.overrides else (),
         keep=keep,
         upgrade=frozenset(upgraded - {EVERYTHING}),
@@ -221,104 +217,6 @@ def _kept(
     return prefer, tuple(sorted(item for item in keep.items() if item[0] not in upgraded))
 
 
-def _asks(composition: Composition) -> Iterator[Ask]:
-    from ..solver.open_model import Ask
-
-    read = composition.project.requirements
-    for entry in read.entries:
-        yield _ask(entry, composition, constraint=False)
-    for entry in read.constraints:
-        yield _ask(entry, composition, constraint=True)
-    for one in composition.requirements:
-        if one.package in _RUNTIME and not one.origin.file.endswith(".txt"):
-            yield Ask(one.origin, one.package, one.specifier)
-
-
-def _ask(entry: Entry, composition: Composition, *, constraint: bool) -> Ask:
-    from ..solver.open_model import Ask
-
-    declared = _declared(entry, composition) if entry.kind == "folder" else None
-    specifier = entry.specifier
-    if constraint and entry.version:
-        specifier = f"=={entry.version}"
-    return Ask(
-        origin=entry.origin,
-        name=entry.name or (declared[0] if declared else ""),
-        specifier=specifier,
-        extras=entry.extras,
-        marker=entry.marker,
-        kind=entry.kind,
-        url=entry.url.raw if entry.url is not None else "",
-        path=entry.path,
-        hashes=entry.hashes,
-        editable=entry.editable,
-        constraint=constraint,
-        declared=declared[1] if declared else None,
-    )
-
-
-def _declared(entry: Entry, composition: Composition) -> tuple[str, Declared] | None:
-    """The name of a folder's package and what it lists; None when only a build would tell."""
-    from ..project.pyproject import FILE, read_pyproject
-    from ..solver.open_model import Declared
-
-    folder = composition.project.root / entry.path
-    found = read_pyproject(folder)
-    if found is None or not found.name or "dependencies" in found.dynamic:
-        return None
-    version = tomllib.loads((folder / FILE).read_text(encoding="utf-8"))["project"].get("version")
-    return found.name, Declared(
-        version=version if isinstance(version, str) and _is_version(version) else "",
-        requires=tuple(one.render() for one in found.dependencies),
-        requires_python=found.requires_python,
-        extras=tuple(
-            (group.name, tuple(one.render() for one in group.entries)) for group in found.optional
-        ),
-    )
-
-
-def _is_version(text: str) -> bool:
-    try:
-        Version(text)
-    except InvalidVersion:
-        return False
-    return True
-
-
-def _open_options(options: Options, prefer: tuple[tuple[str, str], ...]) -> OpenOptions:
-    from ..solver.open_model import OpenOptions
-
-    every = {EVERYTHING} if options.pre else set()
-    return OpenOptions(
-        no_binary=frozenset(options.no_binary),
-        only_binary=frozenset(options.only_binary),
-        all_releases=frozenset(options.all_releases) | every,
-        only_final=frozenset(options.only_final),
-        prefer=prefer,
-    )
-
-
-def _index_options(composition: Composition) -> IndexOptions:
-    from ..index.pipconf import Setting
-    from ..index.settings import IndexOptions
-
-    options = composition.project.requirements.options
-    index = options.index_url
-    return IndexOptions(
-        index_url=Setting(index.url.raw, index.origin.where) if index is not None else None,
-        extra_index_urls=tuple(
-            Setting(one.url.raw, one.origin.where) for one in options.extra_index_urls
-        ),
-        find_links=tuple(
-            Setting(one.url.raw if one.url else one.path, one.origin.where)
-            for one in options.find_links
-        ),
-        no_index=options.no_index,
-        base=composition.project.root,
-        trusted_hosts=options.trusted_hosts,
-    )
-
-
 @contextmanager
 def _catalog(
     composition: Composition,
@@ -330,7 +228,7 @@ def _catalog(
     from ..index.settings import find_sources, open_client
     from ..solver.open_catalog import Catalog
 
-    options = _index_options(composition)
+    options = index_options(composition)
     sources = find_sources(environ, options)
     with open_client(
         environ, sources, offline=relock.offline, refresh=relock.refresh, options=options
@@ -361,47 +259,3 @@ def _changes(old: Lock | None, new: Lock) -> Iterator[tuple[str, str, str]]:
     for name in sorted(before.keys() | after.keys()):
         if before.get(name) != after.get(name):
             yield name, before.get(name, ""), after.get(name, "")
-
-
-def _ask_data(ask: Ask, composition: Composition) -> list[Any]:
-    content = ""
-    if ask.kind in ("wheel", "sdist"):
-        try:
-            body = (composition.project.root / ask.path).read_bytes()
-        except OSError as error:
-            message = f"{ask.path} cannot be read: {error.strerror}"
-            raise UserError(Fault(message, ask.origin)) from None
-        content = hashlib.sha256(body).hexdigest()
-    declared = ask.declared
-    return [
-        ask.name,
-        ask.specifier,
-        list(ask.extras),
-        ask.marker,
-        ask.kind,
-        # Without the credentials: another token asks for the same.
-        redact(ask.url),
-        ask.path,
-        sorted(ask.hashes),
-        ask.constraint,
-        ask.editable,
-        [list(declared.requires), declared.requires_python, repr(declared.extras)]
-        if declared
-        else [],
-        content,
-    ]
-
-
-def _option_data(options: Options) -> list[Any]:
-    links = [one.url.display if one.url else one.path for one in options.find_links]
-    return [
-        options.index_url.url.display if options.index_url else "",
-        [one.url.display for one in options.extra_index_urls],
-        options.no_index,
-        links,
-        list(options.no_binary),
-        list(options.only_binary),
-        list(options.all_releases),
-        list(options.only_final),
-        options.pre,
-    ]
