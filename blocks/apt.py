@@ -30,6 +30,9 @@ _NEEDS_APT = (
     "be installed on Debian and Ubuntu only' >&2; exit 1; }; }"
 )
 
+# Mirrors stumble now and then; apt by itself gives up at once.
+_RETRY = "-o Acquire::Retries=5"
+
 
 class Apt(Block):
     """Installs `system_packages` of cog.yaml and what other parts of the image need.
@@ -57,9 +60,10 @@ class Apt(Block):
             command=script(
                 *([] if resolution.base_images.build.is_known else [_NEEDS_APT]),
                 "touch /tmp/start",
-                "apt-get update",
-                "DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "
-                + quoted(packages),
+                # Without the mode an update that got no lists counts as done.
+                f"apt-get {_RETRY} -o APT::Update::Error-Mode=any update",
+                f"DEBIAN_FRONTEND=noninteractive apt-get {_RETRY} "
+                "install --yes --no-install-recommends " + quoted(packages),
                 "rm -rf " + quoted(_NOISE),
                 # dpkg gives a package's files their own times, and what it generates the clock's.
                 f"find / -xdev -newer /tmp/start -exec touch -h -d @{FIXED_TIME} {{}} +",

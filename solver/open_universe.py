@@ -210,7 +210,9 @@ class _Reader:
         if metadata is None:
             return [], extras
         if isinstance(metadata, NoMetadata):
-            return [_never(index_fact(key, f"{key}: {metadata.reasons[0]}"), name)], extras
+            reason = metadata.reasons[0]
+            hint = "; a wheel of it, named in its place, would do" if "a build" in reason else ""
+            return [_never(index_fact(key, f"{key}: {reason}{hint}"), name)], extras
         own = self._fits.python(key, metadata.requires_python_text)
         own += self._dependencies(key, metadata, "")
         for extra in extras:

@@ -31,7 +31,13 @@ PROJECTS = (
         "embeddings",
         ("sentence-transformers", "faiss-cpu", "fastapi", "uvicorn[standard]"),
     ),
-    RealProject("vllm pinned", ("vllm==0.6.3.post1",)),
+    RealProject("vllm pinned", ("vllm==0.8.5.post1",)),
+    # One of its dependencies is an sdist that says nothing before it is built.
+    RealProject(
+        "vllm old",
+        ("vllm==0.6.3.post1",),
+        conflict=("vllm==0.6.3.post1 (requirements.txt:1)", "only a build would tell"),
+    ),
     RealProject("xformers pinned old", ("xformers==0.0.22", "transformers<4.40"), python="3.10"),
     RealProject("two frameworks", ("tensorflow==2.19.*", "torch==2.6.0", "scikit-learn")),
     RealProject("jax", ("jax[cuda12]", "flax", "optax")),
