@@ -15,6 +15,9 @@ __all__ = ["Served", "serving"]
 # The server of a small model is ready within seconds; a busy machine may need many more.
 READY_SECONDS = 60.0
 
+# What coglet answers when all its slots are taken.
+BUSY = (409, 503)
+
 
 class Served:
     """A running container and its address."""
@@ -35,12 +38,18 @@ class Served:
         request = urllib.request.Request(  # noqa: S310  # the address is ours
             f"{self._address}{path}", body, {"Content-Type": "application/json"}
         )
-        try:
-            with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
-                decoded: dict[str, Any] = json.load(answer)
-        except urllib.error.HTTPError as error:
-            decoded = json.loads(error.read())
-            error.close()
+        for wait in (*[0.1] * 50, 0.0):
+            try:
+                with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+                    decoded: dict[str, Any] = json.load(answer)
+                    break
+            except urllib.error.HTTPError as error:
+                decoded = json.loads(error.read())
+                error.close()
+                # A slot is free again a moment after the answer of the prediction that held it.
+                if error.code not in BUSY:
+                    break
+            time.sleep(wait)
         return decoded
 
     def logs(self) -> str:
