@@ -17,7 +17,7 @@ from ..files import write_atomically
 from .rows import TABLES, Row, columns
 from .tables import Tables
 
-__all__ = ["Cells", "Key", "Sheet", "sheets_of", "sort_key", "typed", "write_sheet"]
+__all__ = ["Cells", "Key", "Sheet", "row_of", "sheets_of", "sort_key", "typed", "write_sheet"]
 
 Cells = Mapping[str, str]
 """One row: column -> text of the cell."""
@@ -78,20 +78,18 @@ def typed(sheet: Sheet) -> tuple[Row, ...]:
 
     Raises ValueError when a cell cannot be read.
     """
-    readers = columns(sheet.name)
-    make = cast("Callable[[Iterable[object]], Row]", TABLES[sheet.name].row._make)
-    return tuple(
-        make(
-            [
-                *(read(row[column]) for column, read in readers),
-                row["source"],
-                row["checked"],
-                f"compat/{sheet.name}.csv",
-                number,
-            ]
-        )
-        for number, row in enumerate(sheet.rows, start=2)
-    )
+    file = f"compat/{sheet.name}.csv"
+    return tuple(row_of(sheet.name, row, file, n) for n, row in enumerate(sheet.rows, start=2))
+
+
+def row_of(table: str, cells: Cells, file: str, line: int = 0) -> Row:
+    """The typed row of some cells; one that is not given is empty. file, line: see `Row`.
+
+    Raises ValueError when a cell cannot be read.
+    """
+    make = cast("Callable[[Iterable[object]], Row]", TABLES[table].row._make)
+    values = [read(cells.get(column, "")) for column, read in columns(table)]
+    return make([*values, cells.get("source", ""), cells.get("checked", ""), file, line])
 
 
 def sheets_of(tables: Tables) -> Mapping[str, Sheet]:

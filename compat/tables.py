@@ -10,6 +10,8 @@ import csv
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from copy import copy
+from operator import itemgetter
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -92,6 +94,22 @@ class Tables:
             tuple(stack[lowest:]),
             tuple("compat" if one == OWN else str(one) for one in stack[lowest:]),
         )
+
+    def extended(self, extra: Mapping[str, Iterable[Row]]) -> Tables:
+        """These tables with more rows, by table; one with the key of a known row takes its place.
+
+        Raises what reading a table raises.
+        """
+        found = copy(self)
+        found._read = dict(self._read)
+        for name, rows in extra.items():
+            key = TABLES[name].key
+            merged = {
+                tuple(getattr(row, column) for column in key): row
+                for row in (*self._table(name), *rows)
+            }
+            found._read[name] = tuple(merged[one] for one in sorted(merged))
+        return found
 
     def read_all(self) -> Mapping[str, tuple[Row, ...]]:
         """Every table by name.
@@ -294,8 +312,12 @@ def _parse(
         (name, header.index(name) if name in header else width, read)
         for name, read in columns(table)
     ]
+    # Most cells are text and stay what they are.
+    typed = [(place, read) for place, (_, _, read) in enumerate(readers) if read is not str]
     schema = TABLES[table]
-    source, checked = header.index("source"), header.index("checked")
+    cells_of = itemgetter(
+        *(position for _, position, _ in readers), header.index("source"), header.index("checked")
+    )
     keys = [header.index(name) for name in schema.key]
     found: dict[tuple[str, ...], Row] = {}
     faults: list[Fault] = []
@@ -308,8 +330,10 @@ def _parse(
             faults.append(Fault(message, Origin(shown, number), hint))
             continue
         cells.append("")
+        values: list[object] = list(cells_of(cells))
         try:
-            values = [read(cells[position]) for _, position, read in readers]
+            for place, read in typed:
+                values[place] = read(cells[readers[place][1]])
         except ValueError:
             faults += _cell_faults(readers, cells, Origin(shown, number))
             continue
@@ -317,7 +341,7 @@ def _parse(
         if key in found:
             hint = f"line {found[key].line} is about the same: keep one of the two"
             faults.append(Fault("the row stands twice", Origin(shown, number), hint))
-        found[key] = make([*values, cells[source], cells[checked], shown, number])
+        found[key] = make([*values, shown, number])
     if faults:
         raise _BadCells(faults)
     return found

@@ -16,7 +16,7 @@ from .requirement import Requirement
 from .selection import Interval
 from .universe import Candidate, Package
 
-__all__ = ["Move", "Unit", "applied", "drop", "move", "moves", "units"]
+__all__ = ["Move", "Unit", "applied", "drop", "editable", "move", "moves", "units"]
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,18 @@ class Move:
     positions: tuple[int, ...]
 
 
+def editable(requirement: Requirement) -> bool:
+    """Whether the user wrote it, in a file or as an option; what a block asks for nobody did."""
+    origin = requirement.origin
+    return bool(origin.file) or origin.asker.startswith("--")
+
+
 def units(requirements: Iterable[Requirement]) -> tuple[Unit, ...]:
     """What the user can edit, sorted: lines of files and options, not what blocks ask for."""
     grouped: dict[object, list[Requirement]] = {}
     for requirement in sorted(requirements):
-        origin = requirement.origin
-        if origin.file or origin.asker.startswith("--"):
-            grouped.setdefault(origin, []).append(requirement)
+        if editable(requirement):
+            grouped.setdefault(requirement.origin, []).append(requirement)
     return tuple(Unit(tuple(found)) for found in grouped.values())
 
 

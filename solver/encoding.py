@@ -1,10 +1,9 @@
 """From a universe to clauses: the order encoding, grown as it is needed.
 
-The candidates of a package are sorted; variable `at_least(package, i)` means "a candidate at
-position i or above is chosen", so a range costs two literals however long it is, and at most one
-candidate is chosen by construction. A package and a candidate's relations are encoded when a
-solution first uses them (`ensure`): what no solution comes near costs nothing, however long the
-tables are. What is encoded is always implied by the whole, so "no solution" is final at any time.
+What orders the candidates of a package is `ladder`'s subject. A package and a candidate's relations
+are encoded when a solution first uses them (`ensure`): what no solution comes near costs nothing,
+however long the tables are. What is encoded is always implied by the whole, so "no solution" is
+final at any time.
 """
 
 from __future__ import annotations
@@ -12,8 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import islice
 
+from .ladder import Ladder
 from .requirement import Requirement
-from .selection import Interval, Selector, runs
+from .selection import Interval, Selector
+from .sharing import Obligation, sharing
 from .universe import Fact, Package, Term, Universe
 
 __all__ = ["Encoding"]
@@ -46,11 +47,12 @@ class Encoding:
         self._phases = phases
         self._with_facts = with_facts
         self._selector = Selector()
-        self._first: dict[str, int] = {}
+        self._ladders: dict[str, Ladder] = {}
         self._presence: dict[str, int] = {}
         self._literals: dict[tuple[str, tuple[Interval, ...], bool], int] = {}
         self._consequents: dict[tuple[Term, ...], list[Clause]] = {}
         self._ensured: dict[str, set[int]] = {}
+        self._stated: dict[str, set[int]] = {}
         self._batch: dict[str, int] = {}
         self._count = 0
 
@@ -59,32 +61,34 @@ class Encoding:
         self._count += 1
         return self._count
 
-    def at_least(self, package: Package, position: int) -> int:
-        """The literal "a candidate at this position or above is chosen"; not past the last one."""
-        return self._first[package.name] + position
-
     def presence(self, name: str) -> int:
         """A literal that is true when some candidate of the package is chosen.
 
         It exists for every package, encoded or not.
         """
-        if name in self._first:
-            return self._first[name]
-        if name not in self._presence:
-            self._presence[name] = self.new()
-        return self._presence[name]
+        literal = self._presence.get(name)
+        if literal is None:
+            literal = self._presence[name] = self.new()
+        return literal
 
     def package(self, name: str) -> Package:
         """A package of the universe, encoded from now on."""
         package = self.packages.get(name)
         if package is None:
             package = self.packages[name] = self.universe[name]
-            self._add_package(package)
+            presence = self.presence(name)
+            self._ladders[name] = Ladder(package, presence, self.new, self._emit, self._phases)
+            self._ensured[name], self._stated[name], self._batch[name] = set(), set(), 1
         return package
 
     def positions(self, package: Package, specifier: str) -> tuple[Interval, ...]:
         """The positions that a requirement's specifier admits."""
         return self._selector.specifier(package, specifier)
+
+    def chosen(self, model: Sequence[int]) -> dict[str, int]:
+        """The positions chosen in a model, of the packages that are present."""
+        found = ((name, ladder.chosen(model)) for name, ladder in self._ladders.items())
+        return {name: position for name, position in found if position >= 0}
 
     def selector(self, requirement: Requirement) -> int:
         """A fresh literal that, when true, demands what the requirement does."""
@@ -114,49 +118,39 @@ class Encoding:
         done = self._ensured[package.name]
         if position in done:
             return False
+        self._ladders[package.name].need()
         batch = self._batch[package.name]
         self._batch[package.name] = BATCH_GROWTH * batch
         left = (each for each in range(position, -1, -1) if each not in done)
         right = (each for each in range(position + 1, len(package.candidates)) if each not in done)
-        fresh = sorted([*islice(left, batch), *islice(right, batch - 1)])
-        done.update(fresh)
-        return self._add_relations(package, fresh)
+        near = [*islice(left, batch), *islice(right, batch - 1)]
+        done.update(near)
+        shared = sharing(package, by_fact=self._with_facts)
+        stated = self._stated[package.name]
+        fresh = sorted({number for each in near for number in shared.of[each]} - stated)
+        stated.update(fresh)
+        for number in fresh:
+            self._add(package, shared.obligations[number])
+        return bool(fresh)
 
-    def _add_package(self, package: Package) -> None:
-        first, count = self._count + 1, len(package.candidates)
-        self._first[package.name] = first
-        self._ensured[package.name], self._batch[package.name] = set(), 1
-        self._count += count
-        for variable in range(first, first + count - 1):
-            self._emit([-(variable + 1), variable])
-        if package.name in self._presence:
-            self._emit([-first, self._presence[package.name]])
-        guess = _guess(package)
-        above = range(first + guess + 1, first + count)
-        self._phases([-first, *range(first + 1, first + guess + 1), *(-each for each in above)])
-
-    def _add_relations(self, package: Package, positions: Sequence[int]) -> bool:
-        """Candidates side by side that are bound alike, by the same fact, share their clauses."""
-        holders: dict[tuple[tuple[Term, ...], Fact | None], list[int]] = {}
-        candidates = package.candidates
-        for position in positions:
-            for relation in candidates[position].relations:
-                key = relation.any_of, relation.fact if self._with_facts else None
-                holders.setdefault(key, []).append(position)
-        for (terms, fact), holding in holders.items():
-            consequents = self._consequents.get(terms)
-            if consequents is None:
-                consequents = self._consequents[terms] = self._translate(terms)
-            if not consequents:
-                continue
-            guard = [-self._fact(fact)] if fact is not None else []
-            for low, high in runs(holding):
-                chosen = [-self.at_least(package, low), *guard]
-                if high + 1 < len(candidates):
-                    chosen.append(self.at_least(package, high + 1))
-                for consequent in consequents:
-                    self._emit(chosen + consequent)
-        return bool(holders)
+    def _add(self, package: Package, obligation: Obligation) -> None:
+        """State an obligation for all candidates that have it."""
+        terms, fact, held_by = obligation
+        consequents = self._consequents.get(terms)
+        if consequents is None:
+            consequents = self._consequents[terms] = self._translate(terms)
+        if not consequents:
+            return
+        if len(held_by) > 1 and len(consequents) > 1:
+            consequents = [[self._all(consequents)]]
+        guard = [-self._fact(fact)] if fact is not None else []
+        ladder, last = self._ladders[package.name], len(package.candidates) - 1
+        for low, high in held_by:
+            chosen = [-ladder.at_least(low), *guard]
+            if high < last:
+                chosen.append(ladder.at_least(high + 1))
+            for consequent in consequents:
+                self._emit(chosen + consequent)
 
     def _translate(self, terms: tuple[Term, ...]) -> list[Clause]:
         """Clauses whose conjunction says that one of the terms holds; none when it always does."""
@@ -189,9 +183,9 @@ class Encoding:
         if absent_ok and not intervals:
             return -self.presence(package.name)
         if absent_ok and len(intervals) == 1 and intervals[0][0] == 0 and intervals[0][1] < last:
-            return -self.at_least(package, intervals[0][1] + 1)
+            return -self._ladders[package.name].at_least(intervals[0][1] + 1)
         if len(intervals) == 1 and not absent_ok and intervals[0][1] == last:
-            return self.at_least(package, intervals[0][0])
+            return self._ladders[package.name].at_least(intervals[0][0])
         literal = self.new()
         if len(intervals) == 1:
             for clause in self._inside(package, intervals[0], absent_ok):
@@ -208,9 +202,9 @@ class Encoding:
         clauses = []
         if low > 0 or not absent_ok:
             absent = [-self.presence(package.name)] if absent_ok else []
-            clauses.append([*absent, self.at_least(package, low)])
+            clauses.append([*absent, self._ladders[package.name].at_least(low)])
         if high + 1 < len(package.candidates):
-            clauses.append([-self.at_least(package, high + 1)])
+            clauses.append([-self._ladders[package.name].at_least(high + 1)])
         return clauses
 
     def _all(self, clauses: list[Clause]) -> int:
@@ -226,9 +220,3 @@ class Encoding:
         if fact not in self.facts:
             self.facts[fact] = self.new()
         return self.facts[fact]
-
-
-def _guess(package: Package) -> int:
-    """Where a solver had better start: at the newest of the smallest, as most policies have it."""
-    candidates = package.candidates
-    return min(range(len(candidates)), key=lambda i: (candidates[i].size, -i))

@@ -18,6 +18,8 @@ from .universe import Fact, Package, Universe
 
 __all__ = ["MAX_CLASHES", "clashes", "facts_against", "minimal", "minimal_core"]
 
+GPU = "gpu-capability"
+
 # A project with more clashes than this is told about the first ones; mending those shows the rest.
 MAX_CLASHES = 12
 
@@ -130,12 +132,24 @@ def _notes(engine: Engine, requirements: Sequence[Requirement]) -> tuple[str, ..
         admitted = [engine.encoding.positions(package, one.specifier) for one in asked]
         for requirement, intervals in zip(asked, admitted, strict=True):
             if not intervals:
-                notes.append(
-                    f"no {name}{requirement.specifier} is known{_near(package, requirement)}"
-                )
+                notes.append(_unknown(engine, package, requirement))
+            elif name == GPU and requirement.specifier[2:] not in requirement.origin.text:
+                # Who names a model need not know what the tables call it.
+                meant = requirement.specifier.removeprefix("==")
+                notes.append(f"{requirement.origin.text} means compute capability {meant}")
         if all(admitted) and not reduce(intersect, admitted):
             notes.append(f"no known version of {name} is in all of these ranges")
     return tuple(notes)
+
+
+def _unknown(engine: Engine, package: Package, requirement: Requirement) -> str:
+    """That a specifier admits nothing: its parts exclude one another, or it names what is not."""
+    parts = requirement.specifier.split(",")
+    if len(parts) > 1 and all(engine.encoding.positions(package, part) for part in parts):
+        return f"no known version of {package.name} meets all of {', '.join(parts)}"
+    platform = engine.encoding.universe.platform
+    where = f" for {platform}" if platform else ""
+    return f"no {package.name}{requirement.specifier} is known{where}{_near(package, requirement)}"
 
 
 def _near(package: Package, requirement: Requirement) -> str:

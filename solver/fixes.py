@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
+from functools import cached_property
 from itertools import combinations, islice, product
 
+from ..origin import Origin
 from .conflict import Change, Clash, Fix
-from .edits import Unit, applied, drop, move, moves, units
+from .edits import Move, Unit, applied, drop, editable, move, moves, units
 from .explain import clashes
+from .policy import COMPROMISES
 from .problem import Problem, prepare, solvable
 from .requirement import Requirement
 from .sat import Engine
+from .universe import Package
 
 __all__ = ["MAX_CHANGES", "MAX_FIXES", "explained"]
 
@@ -39,20 +43,32 @@ def explained(problem: Problem, engine: Engine) -> tuple[Clash, ...]:
         groups = (found,)
         fixed = _fixes(search, groups)
     by_clash = {clash: fixes for group, fixes in zip(groups, fixed, strict=True) for clash in group}
-    return tuple(replace(clash, fixes=by_clash[clash]) for clash in found)
+    return _told_apart(replace(clash, fixes=by_clash[clash]) for clash in found)
+
+
+def _told_apart(found: Iterable[Clash]) -> tuple[Clash, ...]:
+    """Without clashes that read the same: one line may ask for several packages, all in vain."""
+    first: dict[object, Clash] = {}
+    for clash in found:
+        lines = frozenset(_sources(clash))
+        first.setdefault((lines, clash.facts, clash.notes, clash.fixes), clash)
+    return tuple(first.values())
 
 
 def _connected(found: Sequence[Clash]) -> tuple[Group, ...]:
-    """Clashes that share a requirement, directly or through others, stand in one group."""
+    """Clashes that share a line, directly or through others, stand in one group."""
     groups: list[list[Clash]] = []
     for clash in found:
-        members = set(clash.requirements)
-        touching = [
-            group for group in groups if any(members.intersection(c.requirements) for c in group)
-        ]
+        members = _sources(clash)
+        touching = [group for group in groups if any(members & _sources(c) for c in group)]
         groups = [group for group in groups if group not in touching]
         groups.append([*(one for group in touching for one in group), clash])
     return tuple(sorted(tuple(sorted(group)) for group in groups))
+
+
+def _sources(clash: Clash) -> set[Origin | Requirement]:
+    """The lines and options of a clash; what a block asks for stands for itself."""
+    return {one.origin if editable(one) else one for one in clash.requirements}
 
 
 def _fixes(search: _Search, groups: Sequence[Group]) -> list[tuple[Fix, ...]]:
@@ -92,7 +108,9 @@ def _proposals(search: _Search, group: Group, groups: Sequence[Group]) -> tuple[
         for clash in other
         for requirement in clash.requirements
     }
-    pool = units({requirement for clash in group for requirement in clash.requirements})
+    # A line may ask for more than what clashes; its edit changes all of it.
+    origins = {requirement.origin for clash in group for requirement in clash.requirements}
+    pool = units({one for one in search.problem.requirements if one.origin in origins})
     for count in range(1, min(MAX_CHANGES, len(pool)) + 1):
         found = [
             pair
@@ -157,8 +175,14 @@ class _Search:
                 continue
             distance += change[0]
             changes.append(change[1])
-            rest = [*rest, change[2]]
+            rest = [*rest, *change[2]]
         return [((dropped, distance), Fix(tuple(sorted(changes))))]
+
+    @cached_property
+    def _sound(self) -> Sequence[int]:
+        """Literals without which a solution has what works though nobody wants it."""
+        encoding = self.engine.encoding
+        return [-encoding.presence(name) for name in COMPROMISES if name in encoding.universe]
 
     def _without(self, chosen: Sequence[Unit], elsewhere: Collection[Requirement]) -> list[int]:
         away = {requirement for unit in chosen for requirement in unit.requirements}
@@ -170,8 +194,8 @@ class _Search:
 
     def _nearest(
         self, unit: Unit, rest: Sequence[int], directions: tuple[bool, ...]
-    ) -> tuple[int, Change, int] | None:
-        """Distance, edit and literal of the nearest version that has a solution."""
+    ) -> tuple[int, Change, Sequence[int]] | None:
+        """Distance, edit and literals of the nearest version that does, a sound one if any."""
         requirement: Requirement = unit.first
         package = self.engine.encoding.packages[requirement.package]
         if not unit.movable or package.opaque:
@@ -182,12 +206,27 @@ class _Search:
             for target in moves(package, requirement.specifier, admitted)
             if target.above in directions
         ]
+        for always in ([*rest, *self._sound], rest):
+            found = self._first(unit, package, targets, always)
+            if found is not None:
+                target, literals = found
+                return target.distance, move(requirement, target), literals
+        return None
+
+    def _first(
+        self, unit: Unit, package: Package, targets: Sequence[Move], always: Sequence[int]
+    ) -> tuple[Move, Sequence[int]] | None:
+        """The first target that has a solution, and the literals that ask for it."""
         if not targets:
             return None
-        groups = [target.positions for target in targets]
-        best = self.engine.nearest(package, groups, rest)
-        if best is None:
-            return None
-        target = targets[best]
-        literal = self.engine.among(package, target.positions)
-        return target.distance, move(requirement, target), literal
+        if len(unit.requirements) == 1:
+            best = self.engine.nearest(package, [target.positions for target in targets], always)
+            if best is None:
+                return None
+            return targets[best], [self.engine.among(package, targets[best].positions)]
+        for target in targets:
+            after = applied(unit.requirements, [move(unit.first, target)])
+            literals = [self.engine.selector(one) for one in after]
+            if self.engine.solve([*always, *literals]):
+                return target, literals
+        return None

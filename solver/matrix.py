@@ -58,6 +58,8 @@ __all__ = ["architecture_of", "build_universe", "gpu_capability"]
 
 CUDA_IN_IMAGE = frozenset({"cuda-toolkit", "system-cuda", "system-cudnn"})
 IMAGES = (BUILD_IMAGE, RUNTIME_IMAGE)
+# The architecture that people mean when they name none.
+USUAL = "amd64"
 COMPANIONS = ("torchaudio", "torchvision")
 
 Builder = Callable[[Matrix], Iterable[Candidate]]
@@ -97,8 +99,9 @@ def build_universe(
     Raises UserError for a platform that no table row is about, and what `Tables` raises.
     """
     matrix = Matrix(tables, architecture_of(tables, platform))
+    shown = platform if matrix.architecture != USUAL else ""
     if roots is None:
-        return Universe.of(_all(matrix))
+        return replace(Universe.of(_all(matrix)), platform=shown)
     found: dict[str, tuple[Candidate, ...]] = {}
     queue = sorted(roots)
     while queue:
@@ -113,13 +116,14 @@ def build_universe(
         with_compilers="compiler" in found,
     )
     found[RUNTIME_IMAGE] = tuple(platform_.images(matrix))
-    found[BUILD_IMAGE] = tuple(replace(one, package=BUILD_IMAGE) for one in found[RUNTIME_IMAGE])
+    found[BUILD_IMAGE] = tuple(platform_.build_images(found[RUNTIME_IMAGE]))
     for name in sorted(_mentioned(found[RUNTIME_IMAGE]) - found.keys()):
         # Systems, Pythons, glibc and CUDA: what these need in turn is no package of its own.
         found[name] = tuple(_candidates(matrix, name))
     if "os" in found and "glibc" not in found:
         found["glibc"] = tuple(_candidates(matrix, "glibc"))
-    return Universe.of(candidate for candidates in found.values() for candidate in candidates)
+    everything = (candidate for candidates in found.values() for candidate in candidates)
+    return replace(Universe.of(everything), platform=shown)
 
 
 def gpu_capability(tables: Tables, name: str) -> str | None:
@@ -160,13 +164,16 @@ def architecture_of(tables: Tables, platform: str) -> str:
 
 
 def _all(matrix: Matrix) -> Iterator[Candidate]:
-    names = {*_BUILDERS, *COMPANIONS, *COMPROMISES, *IMAGES, "cog", "coglet"}
+    names = {*_BUILDERS, *COMPANIONS, *COMPROMISES, "cog", "coglet"}
     names |= {row.package for row in matrix.tables.pins}
     names |= {row.package for row in matrix.tables.jax_plugins}
     names |= {row.tool for row in matrix.tables.tools}
     names |= {cuda_libraries(str(row.version.major)) for row in matrix.tables.cuda}
     for name in sorted(names):
         yield from _candidates(matrix, name)
+    images = tuple(platform_.images(matrix))
+    yield from images
+    yield from platform_.build_images(images)
 
 
 def _candidates(matrix: Matrix, name: str) -> Iterable[Candidate]:
@@ -178,8 +185,6 @@ def _candidates(matrix: Matrix, name: str) -> Iterable[Candidate]:
         return frameworks.companion(matrix, name)
     if name in COMPROMISES:
         return platform_.compromises(name)
-    if name in IMAGES:
-        return (replace(one, package=name) for one in platform_.images(matrix))
     if name in {"cog", "coglet"}:
         return frameworks.cog(matrix, name)
     libraries = cuda_libraries("")

@@ -58,6 +58,11 @@ class Matrix:
         return tuple(row for row in self.tables.torch if row.architecture == self.architecture)
 
     @cached_property
+    def default_torch(self) -> Mapping[str, TorchBuild]:
+        """The builds of torch on the default index, by version; one release has one build there."""
+        return {str(row.version): row for row in self.torch if not row.index_url}
+
+    @cached_property
     def tensorflow(self) -> tuple[TensorflowBuild, ...]:
         """The builds of tensorflow for the platform."""
         return tuple(row for row in self.tables.tensorflow if row.architecture == self.architecture)
@@ -173,7 +178,7 @@ def python_text(specifier: str) -> str:
 
 @cache
 def range_text(specifier: str) -> str:
-    """A specifier as words: `3.9 to 3.13`, `2.14.0 and newer`, `2.7.1`, else itself."""
+    """A specifier as words: `3.9 to 3.13`, `2.14.0 and newer, below 3`, `2.7.1`, else itself."""
     lower = upper = ""
     rest = []
     for clause in specifier.split(","):
@@ -182,6 +187,10 @@ def range_text(specifier: str) -> str:
             lower = text
         elif operator == "<" and not upper and re.fullmatch(r"3\.\d+", text):
             upper = f"3.{int(text[2:]) - 1}"
+        elif operator == "<=" and not upper:
+            upper = text
+        elif operator == "<":
+            rest.append(f"below {text}")
         elif operator == "==":
             rest.append(text.removesuffix(".*"))
         elif operator == "!=":

@@ -59,15 +59,16 @@ def torch(matrix: Matrix) -> Iterator[Candidate]:
     capabilities = tuple(sorted({row.capability for row in matrix.tables.gpus}))
     releases: dict[tuple[str, str, str, str], tuple[Relation, ...]] = {}
     for row in matrix.torch:
+        label = str(row.version)
         # What the variants of a release have in common is one fact, told once.
-        release = row.version.public
+        release = label.partition("+")[0]
         common = (release, row.python, row.glibc, row.triton if row.cuda else "")
         if common not in releases:
             releases[common] = tuple(_torch_release(matrix, row, f"torch {release}"))
-        key = f"torch {row.version}"
+        key = f"torch {label}"
         yield Candidate(
             "torch",
-            str(row.version),
+            label,
             row.version,
             variant=row.variant,
             index=row.index_url,
@@ -190,20 +191,23 @@ def _same_variant(
 
 def _default_variants(matrix: Matrix, row: CompanionBuild) -> frozenset[str]:
     """The variants of torch that the companion's build on the default index goes with."""
-    builds = [one for one in matrix.torch if not one.index_url]
-    if row.torch.startswith("=="):
-        wanted = row.torch.removeprefix("==")
-        return frozenset(one.variant for one in builds if str(one.version) == wanted)
+    builds = matrix.default_torch
+    if row.torch.startswith("==") and not row.torch.endswith("*"):
+        build = builds.get(row.torch.removeprefix("=="))
+        return frozenset({build.variant} if build else ())
     specifiers = SpecifierSet(row.torch)
-    return frozenset(one.variant for one in builds if specifiers.contains(one.version))
+    return frozenset(
+        build.variant for build in builds.values() if specifiers.contains(build.version)
+    )
 
 
 def _release(
     matrix: Matrix, package: str, version: Version, row: Row, relations: tuple[Relation, ...]
 ) -> Candidate:
     """The candidate of a release that has no variants."""
-    notes = matrix.withdrawal(row, f"{package} {version}")
-    return Candidate(package, str(version), version, relations=relations, notes=notes)
+    label = str(version)
+    notes = matrix.withdrawal(row, f"{package} {label}")
+    return Candidate(package, label, version, relations=relations, notes=notes)
 
 
 def wheels(matrix: Matrix, package: str, rows: Iterable[Wheel]) -> Iterator[Candidate]:
@@ -343,20 +347,24 @@ def _plugin_cuda(matrix: Matrix, row: JaxPlugin, key: str) -> Iterator[Relation]
 
 def pinned(matrix: Matrix, rows: Iterable[Pin]) -> Iterator[Candidate]:
     """Releases of a library that pins frameworks."""
-    # Few projects have such a library, and the parser takes its time to load.
-    from packaging.requirements import Requirement as Dependency
-
     for row in rows:
         key = f"{row.package} {row.version}"
         relations = [*matrix.python(row, key, row.python), *matrix.withdrawn(row, key)]
         for text in row.requires.split(";"):
-            wanted = Dependency(text)
-            specifier = str(wanted.specifier)
-            fact = matrix.fact(
-                row, key, f"{key} needs {wanted.name} {range_text(specifier)}".rstrip()
-            )
-            relations.append(requires(fact, Term(wanted.name, specifier)))
+            name, specifier = _dependency(text)
+            fact = matrix.fact(row, key, f"{key} needs {name} {range_text(specifier)}".rstrip())
+            relations.append(requires(fact, Term(name, specifier)))
         yield _release(matrix, row.package, row.version, row, tuple(relations))
+
+
+@cache
+def _dependency(text: str) -> tuple[str, str]:
+    """Name and specifier of a requirement; many rows have the same."""
+    # Few projects have such a library, and the parser takes its time to load.
+    from packaging.requirements import Requirement as Dependency
+
+    found = Dependency(text)
+    return found.name, str(found.specifier)
 
 
 def cog(matrix: Matrix, package: str) -> Iterator[Candidate]:

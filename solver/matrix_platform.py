@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from packaging.version import Version
 
@@ -22,6 +23,7 @@ from .universe import BUILD_IMAGE, RUNTIME_IMAGE, Candidate, Relation, Term, req
 __all__ = [
     "TOOLKITS",
     "accelerators",
+    "build_images",
     "compilers",
     "compromises",
     "cuda",
@@ -52,6 +54,10 @@ FLAVOURS = {
     "devel": 4000,
     "cudnn-devel": 5000,
 }
+
+# Side by side in the candidates' order: what has the toolkit, what has cuDNN, and what has both
+# are then ranges, which the engine handles at least cost.
+_IN_A_ROW = ("base", "runtime", "cudnn-runtime", "cudnn-devel", "devel")
 
 NOTES = {
     WITHDRAWN: "a release is chosen that upstream has withdrawn, for nothing else will do",
@@ -90,17 +96,23 @@ def systems(matrix: Matrix) -> Iterator[Candidate]:
         )
 
 
+def build_images(runtime_images: Iterable[Candidate]) -> Iterator[Candidate]:
+    """The images that serve to run, as candidates for BUILD_IMAGE."""
+    return (replace(one, package=BUILD_IMAGE) for one in runtime_images)
+
+
 def images(matrix: Matrix) -> Iterator[Candidate]:
     """The images, as candidates for RUNTIME_IMAGE; the same serve as BUILD_IMAGE."""
-    rows = matrix.tables.base_images
-    for order, row in enumerate(rows):
+    cuda_rows = matrix.tables.cuda_images
+    if matrix.with_cuda_images:
+        for number, cuda_row in enumerate(cuda_rows):
+            yield from _cuda_images(matrix, cuda_row, number * len(_IN_A_ROW))
+    # Above NVIDIA's, for the engine goes downwards from where it starts, at a small one.
+    for order, row in enumerate(matrix.tables.base_images, start=len(cuda_rows) * len(_IN_A_ROW)):
         if COMPILER in row.packages and not matrix.with_compilers:
             continue
         if matrix.architecture in row.architectures:
             yield from _plain_images(matrix, row, order)
-    if matrix.with_cuda_images:
-        for order, cuda_row in enumerate(matrix.tables.cuda_images, start=len(rows)):
-            yield from _cuda_images(matrix, cuda_row, order)
 
 
 def accelerators(_: Matrix) -> Iterator[Candidate]:
@@ -256,7 +268,7 @@ def _tags(matrix: Matrix, row: BaseImage) -> Iterator[tuple[str, str]]:
 
 
 def _plain_images(matrix: Matrix, row: BaseImage, order: int) -> Iterator[Candidate]:
-    system = _on(matrix, row, row.ref, row.os)
+    system = _on(matrix, row, row.ref, f"{row.ref} stands on", row.os)
     size = _size(matrix, row.rank, row.os)
     brings = {
         "os": row.os,
@@ -270,7 +282,7 @@ def _plain_images(matrix: Matrix, row: BaseImage, order: int) -> Iterator[Candid
             fact = matrix.fact(row, ref, f"{ref} has Python {provides['python']}")
             has = requires(fact, Term("python", specifier))
         else:
-            has = _managed(matrix, row, ref)
+            has = _managed(matrix, row, ref, f"{ref} brings")
         yield Candidate(
             RUNTIME_IMAGE,
             ref,
@@ -283,16 +295,19 @@ def _plain_images(matrix: Matrix, row: BaseImage, order: int) -> Iterator[Candid
 
 
 def _cuda_images(matrix: Matrix, row: CudaImage, order: int) -> Iterator[Candidate]:
-    key = f"NVIDIA's images of CUDA {row.cuda} on {row.os}"
-    fact = matrix.fact(row, key, f"{key} are for projects that need CUDA {row.cuda} in the image")
+    """The images of a row. order: of the first one."""
+    version = str(row.cuda)
+    key = f"NVIDIA's images of CUDA {version} on {row.os}"
+    fact = matrix.fact(row, key, f"{key} are for projects that need CUDA {version} in the image")
+    ending = row.os.replace("-", "")
     relations = (
-        _on(matrix, row, key, row.os),
-        requires(fact, *(Term(name, labels=frozenset({str(row.cuda)})) for name in TOOLKITS)),
-        _managed(matrix, row, key),
+        _on(matrix, row, key, f"the images of CUDA {version} ending in -{ending} stand on", row.os),
+        requires(fact, *(Term(name, labels=frozenset({version})) for name in TOOLKITS)),
+        _managed(matrix, row, key, f"{key} bring"),
         *matrix.withdrawn(row, key),
     )
-    common = {"os": row.os, "glibc": matrix.systems[row.os].glibc, "cuda": str(row.cuda)}
-    for flavour, rank in FLAVOURS.items():
+    common = {"os": row.os, "glibc": matrix.systems[row.os].glibc, "cuda": version}
+    for place, flavour in enumerate(_IN_A_ROW):
         provides = dict(common)
         if flavour.startswith("cudnn"):
             provides["cudnn"] = row.cudnn
@@ -300,9 +315,9 @@ def _cuda_images(matrix: Matrix, row: CudaImage, order: int) -> Iterator[Candida
             provides[COMPILER] = ""
         yield Candidate(
             RUNTIME_IMAGE,
-            _ref(row, flavour),
-            order=order,
-            size=_size(matrix, rank, row.os),
+            _ref(row, version, flavour),
+            order=order + place,
+            size=_size(matrix, FLAVOURS[flavour], row.os),
             provides=provides,
             relations=relations,
             notes=matrix.withdrawal(row, key),
@@ -314,26 +329,34 @@ def _size(matrix: Matrix, rank: int, system: str) -> int:
     return rank * 10 + matrix.systems[system].preference
 
 
-def _on(matrix: Matrix, row: Row, key: str, system: str) -> Relation:
-    fact = matrix.fact(row, key, f"{key} stands on {system}")
+def _on(matrix: Matrix, row: Row, key: str, begin: str, system: str) -> Relation:
+    """begin: of the fact's sentence, up to the name of the system."""
+    fact = matrix.fact(row, key, f"{begin} {matrix.systems[system].title}")
     return requires(fact, Term("os", labels=frozenset({system})))
 
 
-def _managed(matrix: Matrix, row: Row, key: str) -> Relation:
-    """An image without a Python needs one that uv can fetch."""
-    text = f"{key} brings no Python, and uv has no build of every release"
+def _managed(matrix: Matrix, row: Row, key: str, begin: str) -> Relation:
+    """An image without a Python needs one that uv can fetch. begin: of the fact's sentence."""
+    text = f"{begin} no Python, and uv has no build of every release"
     return requires(matrix.fact(row, key, text), Term("python", matrix.managed_pythons))
 
 
 def _refs(rows: Iterable[CudaImage], flavours: Iterable[str]) -> frozenset[str]:
-    return frozenset(_ref(row, flavour) for row in rows for flavour in flavours)
+    wanted = tuple(flavours)
+    return frozenset(
+        _ref(row, version, flavour)
+        for row, version in [(row, str(row.cuda)) for row in rows]
+        for flavour in wanted
+    )
 
 
 def cuda_image_refs(row: CudaImage) -> tuple[str, ...]:
     """The images that a row of cuda_images.csv stands for, the smallest first."""
-    return tuple(_ref(row, flavour) for flavour in FLAVOURS)
+    version = str(row.cuda)
+    return tuple(_ref(row, version, flavour) for flavour in FLAVOURS)
 
 
-def _ref(row: CudaImage, flavour: str) -> str:
+def _ref(row: CudaImage, version: str, flavour: str) -> str:
+    """version: of the row's CUDA, as text, which takes its time to make."""
     kind = flavour.replace("cudnn", row.cudnn_tag)
-    return f"{NVIDIA}:{row.cuda}-{kind}-{row.os.replace('-', '')}"
+    return f"{NVIDIA}:{version}-{kind}-{row.os.replace('-', '')}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from difflib import get_close_matches
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
@@ -40,8 +39,7 @@ def gpu_requirement(name: str, tables: Tables) -> Requirement:
     capability = gpu_capability(tables, name)
     if capability is None:
         known = sorted({row.name for row in tables.gpus})
-        close = get_close_matches(name.lower(), known, n=3)
-        hint = f"did you mean {' or '.join(close)}? " if close else ""
+        hint = f"{near}? " if (near := _near(name.lower(), known)) else ""
         hint += "A compute capability does as well: --gpu 9.0"
         raise UserError(Fault(f"no GPU '{name}' is known", origin, hint))
     return Requirement(GPU_CAPABILITY, f"=={capability}", origin)
@@ -101,8 +99,7 @@ def overridden(
     faults = []
     for one in replacing:
         if one.package not in universe:
-            close = get_close_matches(one.package, universe.packages, n=3)
-            hint = f"did you mean {' or '.join(close)}?" if close else ""
+            hint = f"{near}?" if (near := _near(one.package, universe.packages)) else ""
             faults.append(Fault(f"the tables know no package '{one.package}'", one.origin, hint))
     if faults:
         raise UserError(faults)
@@ -118,3 +115,11 @@ def _specifier(text: str) -> str | None:
     except InvalidSpecifier:
         return None
     return plain.strip()
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    """What may have been meant; empty when nothing is near."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(name, list(known), n=3)
+    return f"did you mean {' or '.join(close)}" if close else ""

@@ -55,19 +55,25 @@ def ranking(package: Package, prefer: Preference) -> tuple[tuple[int, ...], ...]
 
     A pre-release is worse than every final release (PEP 440: taken only when nothing else will do).
     """
+    return package.once(("ranking", prefer), lambda: _ranking(package, prefer))
+
+
+def _ranking(package: Package, prefer: Preference) -> tuple[tuple[int, ...], ...]:
     candidates = package.candidates
     if prefer == "absent":
         return (tuple(range(len(candidates))),)
-    key = _KEYS[prefer]
-    keys: list[Any] = [key(candidate) for candidate in candidates]
-    order = list(range(len(keys)))
+    key = _KEYS.get(prefer)
+    keys: list[Any] = [key(candidate) for candidate in candidates] if key else []
+    order = list(range(len(candidates)))
     if prefer == "smallest":
         order.sort(key=lambda i: (keys[i], -i))
     elif prefer.startswith("newest"):
         order.reverse()
-    early = [i for i in order if _is_prerelease(candidates[i])]
+    early = [] if package.opaque else [i for i in order if _is_prerelease(candidates[i])]
     if early:
         order = [*(i for i in order if not _is_prerelease(candidates[i])), *early]
+    if key is None:
+        return tuple((position,) for position in order)
     groups: list[list[int]] = []
     for position in order:
         if groups and keys[groups[-1][0]] == keys[position]:
@@ -81,10 +87,6 @@ def _is_prerelease(candidate: Candidate) -> bool:
     return candidate.version is not None and candidate.version.is_prerelease
 
 
-def _label(candidate: Candidate) -> str:
-    return candidate.label
-
-
 def _release(candidate: Candidate) -> str:
     return candidate.version.public if candidate.version else candidate.label
 
@@ -93,9 +95,8 @@ def _size(candidate: Candidate) -> tuple[bool, int]:
     return (candidate.size == 0, candidate.size)
 
 
+# By what candidates are equally good; the others go by their labels, which are all different.
 _KEYS: Mapping[str, Callable[[Candidate], Any]] = {
-    "newest": _label,
-    "oldest": _label,
     "newest-release": _release,
     "oldest-release": _release,
     "smallest": _size,

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from resolvelib import AbstractProvider, BaseReporter, ResolutionImpossible, Resolver
-from resolvelib.structs import State
+from resolvelib import AbstractProvider, BaseReporter, ResolutionImpossible
+from resolvelib.resolvers import Resolution
 
 from .policy import Policy, complete, ranking
 from .requirement import Requirement
@@ -187,34 +187,19 @@ def search(
 
 
 def _search(provider: UniverseProvider, demands: Sequence[Demand]) -> dict[str, Candidate] | None:
-    resolver: Resolver[Demand, Option, str] = Resolver(provider, _Reporter())
+    # Not its `Resolver`: that sorts out what nobody needs by recursion, without end in a cycle.
+    resolution: Resolution[Demand, Option, str] = Resolution(provider, BaseReporter())
     try:
-        resolver.resolve(demands, max_rounds=MAX_ROUNDS)
+        state = resolution.resolve(demands, max_rounds=MAX_ROUNDS)
     except ResolutionImpossible:
         return None
-    except _FoundError as found:
-        return _needed(provider, demands, found.pins)
-    raise AssertionError("resolvelib ended without telling its reporter")
-
-
-class _FoundError(Exception):
-    """Carries the pins out of resolvelib: its own clean-up of packages that nothing needs any more
-    recurses without end when such packages need one another (resolvelib 1.2.1)."""
-
-    def __init__(self, pins: Mapping[str, Option]) -> None:
-        super().__init__()
-        self.pins = pins
-
-
-class _Reporter(BaseReporter[Demand, Option, str]):
-    def ending(self, state: State[Demand, Option, str]) -> None:
-        raise _FoundError(state.mapping)
+    return _needed(provider, demands, state.mapping)
 
 
 def _needed(
     provider: UniverseProvider, demands: Sequence[Demand], pins: Mapping[str, Option]
 ) -> dict[str, Candidate]:
-    """The candidates that the demands lead to."""
+    """The candidates that the demands lead to; backtracking leaves others behind."""
     found: dict[str, Candidate] = {}
     seen: set[str] = set()
     queue = list(demands)

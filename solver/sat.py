@@ -73,14 +73,16 @@ class Engine:
         self.close()
 
     def close(self) -> None:
-        """Free the solver's memory; the engine is of no use after that."""
-        if self._handle is not None:
-            pysolvers.minisat22_del(self._handle)
-            self._handle = None
+        """Free the solver's memory; whoever asks the engine after that gets an AttributeError."""
+        # The C extension crashes on a handle that is none, so there is none left to give it.
+        handle = self.__dict__.pop("_handle", None)
+        if handle is not None:
+            pysolvers.minisat22_del(handle)
 
     def __del__(self) -> None:
         self.close()
 
+    # No `partial` with the handle: that would outlive `close` and reach freed memory.
     def _emit(self, clause: list[int]) -> None:
         pysolvers.minisat22_add_cl(self._handle, clause)
 
@@ -105,7 +107,7 @@ class Engine:
         Candidates are encoded as they are chosen, until a solution uses none that is not.
         """
         while self.check([*assumptions, *self.encoding.facts.values()]):
-            found = self._positions()
+            found = self.encoding.chosen(pysolvers.minisat22_model(self._handle) or ())
             packages = self.encoding.packages
             fresh = [self.encoding.ensure(packages[name], found[name]) for name in found]
             if not any(fresh):
@@ -128,24 +130,6 @@ class Engine:
         """The candidate of each package that is present, in the last solution that `solve` had."""
         packages = self.encoding.packages
         return {name: packages[name].candidates[found] for name, found in self._found.items()}
-
-    def _positions(self) -> dict[str, int]:
-        """The positions chosen in the model, of the packages that are present."""
-        model: Sequence[int] = pysolvers.minisat22_model(self._handle) or ()
-        pairs = ((name, self._position(one, model)) for name, one in self.encoding.packages.items())
-        return {name: position for name, position in pairs if position >= 0}
-
-    def _position(self, package: Package, model: Sequence[int]) -> int:
-        """The position chosen in the model, -1 for absent: order variables are true up to it."""
-        first = self.encoding.at_least(package, 0)
-        low, high = 0, min(len(package.candidates), max(0, len(model) - first + 1))
-        while low < high:
-            middle = (low + high) // 2
-            if model[first + middle - 1] > 0:
-                low = middle + 1
-            else:
-                high = middle
-        return low - 1
 
     def among(self, package: Package, positions: Iterable[int], *, absent_ok: bool = False) -> int:
         """A literal that forces the choice to one of the positions."""

@@ -8,7 +8,7 @@ Pre-releases in the range are admitted here; that finals come first is the polic
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from packaging.specifiers import Specifier
 from packaging.version import Version
@@ -71,18 +71,18 @@ def complement(intervals: Iterable[Interval], count: int) -> tuple[Interval, ...
 
 
 class Selector:
-    """Answers what a term admits; remembers every answer."""
-
-    def __init__(self) -> None:
-        self._clauses: dict[tuple[str, str], tuple[Interval, ...]] = {}
-        self._variants: dict[str, dict[str, list[int]]] = {}
-        self._versions: dict[str, list[Version]] = {}
+    """Answers what a term admits; every answer is remembered with the package."""
 
     def term(self, package: Package, term: Term) -> tuple[Interval, ...]:
         """The positions in `package.candidates` that the term admits, sorted."""
+        if term.variants is None and term.labels is None:
+            return self.specifier(package, term.specifier)
+        return package.once(term, lambda: self._picked(package, term))
+
+    def _picked(self, package: Package, term: Term) -> tuple[Interval, ...]:
         found = self.specifier(package, term.specifier)
         if term.variants is not None:
-            by_variant = self._by_variant(package)
+            by_variant = _by_variant(package)
             positions = (i for name in term.variants for i in by_variant.get(name, ()))
             found = intersect(found, intervals_of(positions))
         if term.labels is not None:
@@ -99,40 +99,38 @@ class Selector:
         """
         if not specifier:
             return ((0, len(package.candidates) - 1),)
-        key = (package.name, specifier)
-        found = self._clauses.get(key)
-        if found is None:
-            found = ((0, len(package.candidates) - 1),)
-            for clause in specifier.split(","):
-                found = intersect(found, self._clause(package, clause.strip()))
-            self._clauses[key] = found
+        return package.once(specifier, lambda: self._admitted(package, specifier))
+
+    def _admitted(self, package: Package, specifier: str) -> tuple[Interval, ...]:
+        found: tuple[Interval, ...] = ((0, len(package.candidates) - 1),)
+        for clause in specifier.split(","):
+            found = intersect(found, self._clause(package, clause.strip()))
         return found
 
     def _clause(self, package: Package, clause: str) -> tuple[Interval, ...]:
-        key = (package.name, clause)
-        found = self._clauses.get(key)
-        if found is None:
-            if package.opaque:
-                found = _opaque_clause(package, clause)
-            else:
-                found = _clause(self._sorted_versions(package), Specifier(clause))
-            self._clauses[key] = found
-        return found
+        if package.opaque:
+            return _opaque_clause(package, clause)
+        return package.once(
+            ("clause", clause), lambda: _clause(_versions(package), Specifier(clause))
+        )
 
-    def _sorted_versions(self, package: Package) -> list[Version]:
-        versions = self._versions.get(package.name)
-        if versions is None:
-            versions = [one.version for one in package.candidates if one.version is not None]
-            self._versions[package.name] = versions
-        return versions
 
-    def _by_variant(self, package: Package) -> dict[str, list[int]]:
-        if package.name not in self._variants:
-            grouped: dict[str, list[int]] = {}
-            for position, candidate in enumerate(package.candidates):
-                grouped.setdefault(candidate.variant, []).append(position)
-            self._variants[package.name] = grouped
-        return self._variants[package.name]
+def _versions(package: Package) -> list[Version]:
+    return package.once(
+        "versions",
+        lambda: [one.version for one in package.candidates if one.version is not None],
+    )
+
+
+def _by_variant(package: Package) -> Mapping[str, list[int]]:
+    return package.once("variants", lambda: _grouped_by_variant(package))
+
+
+def _grouped_by_variant(package: Package) -> Mapping[str, list[int]]:
+    grouped: dict[str, list[int]] = {}
+    for position, candidate in enumerate(package.candidates):
+        grouped.setdefault(candidate.variant, []).append(position)
+    return grouped
 
 
 def _clause(versions: list[Version], clause: Specifier) -> tuple[Interval, ...]:
@@ -150,23 +148,38 @@ def _clause(versions: list[Version], clause: Specifier) -> tuple[Interval, ...]:
         # Neither is an interval: `===` compares text, `<2.5.post1` has 2.5 but not 2.5rc1.
         return intervals_of(i for i, version in enumerate(versions) if admits(version))
     if operator == "!=":
-        return complement(_clause(versions, Specifier(f"=={text}")), end)
+        return complement(_equal(versions, text), end)
+    if operator == "==":
+        return _equal(versions, text)
     if operator == ">":
         return _interval(_first(versions, 0, admits), end)
     if operator == "<=":
         return _interval(0, _first(versions, 0, refuses))
-    version = Version(text.removesuffix(".*"))
+    version = Version(text)
     if operator == ">=":
         return _interval(bisect_left(versions, version), end)
     if operator == "<":
         below = version if version.is_prerelease else _dev(version)
         return _interval(0, bisect_left(versions, below))
+    first = bisect_left(versions, version)
+    return _interval(first, _first(versions, first, refuses))
+
+
+def _equal(versions: list[Version], text: str) -> tuple[Interval, ...]:
+    """The positions of one version, or of all that begin with it; `!=` admits all others."""
+    version = Version(text.removesuffix(".*"))
     if text.endswith(".*"):
         return _interval(
             bisect_left(versions, _dev(version)), bisect_left(versions, _dev(_next(version)))
         )
-    first = bisect_left(versions, version)
-    return _interval(first, _first(versions, first, refuses))
+    first = last = bisect_left(versions, version)
+    # Whoever names no build admits all builds of the release; there are a few of them.
+    while last < len(versions) and (
+        versions[last] == version
+        or (version.local is None and Version(versions[last].public) == version)
+    ):
+        last += 1
+    return _interval(first, last)
 
 
 def _interval(start: int, end: int) -> tuple[Interval, ...]:

@@ -7,10 +7,12 @@ How relations come out of the tables is `matrix`'s subject, how they are searche
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TypeVar, cast
 
+from msgspec import Struct
 from packaging.version import Version
 
 __all__ = [
@@ -29,9 +31,10 @@ __all__ = [
 BUILD_IMAGE = "build-image"
 RUNTIME_IMAGE = "runtime-image"
 
+Answer = TypeVar("Answer")
 
-@dataclass(frozen=True, order=True, slots=True)
-class Fact:
+
+class Fact(Struct, frozen=True, order=True):
     """What a table row states, for people.
 
     table: file of the table, relative to the package: `compat/torch.csv`.
@@ -46,8 +49,7 @@ class Fact:
     text: str
 
 
-@dataclass(frozen=True, order=True, slots=True)
-class Term:
+class Term(Struct, frozen=True, order=True):
     """A set of candidates of one package; it holds when the chosen one is in the set.
 
     package: name of the package.
@@ -66,8 +68,7 @@ class Term:
     absent_ok: bool = False
 
 
-@dataclass(frozen=True, order=True, slots=True)
-class Relation:
+class Relation(Struct, frozen=True, order=True):
     """A candidate that is chosen obliges: at least one of the terms holds, as the fact states."""
 
     fact: Fact
@@ -105,7 +106,8 @@ class Candidate:
     digest: `sha256:…` of an image where it is known.
     provides: of an image, name -> version of what it contains.
     relations: what it obliges. The same Relation object may hang on many candidates.
-    notes: warnings that come with choosing it ("the table does not know torch 2.16.0 …").
+    notes: warnings that come with choosing it ("torch 2.16.0 is not in the tables …").
+    facts: where its facts come from when no table has it; empty when one does.
     """
 
     package: str
@@ -119,6 +121,7 @@ class Candidate:
     provides: Mapping[str, str] = field(default_factory=dict, hash=False)
     relations: tuple[Relation, ...] = ()
     notes: tuple[str, ...] = ()
+    facts: str = ""
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,20 @@ class Package:
         """Label -> position in `candidates`."""
         return {candidate.label: i for i, candidate in enumerate(self.candidates)}
 
+    def once(self, question: Hashable, answer: Callable[[], Answer]) -> Answer:
+        """What is asked about the package again and again and never changes: worked out once.
+
+        question: what identifies it. answer: works it out, from the package and the question alone.
+        """
+        known = self._answers
+        if question not in known:
+            known[question] = answer()
+        return cast("Answer", known[question])
+
+    @cached_property
+    def _answers(self) -> dict[Hashable, object]:
+        return {}
+
 
 @dataclass(frozen=True)
 class Universe:
@@ -145,10 +162,12 @@ class Universe:
 
     complete: packages of which all versions are known, so that one that is not there does not
     exist.
+    platform: for messages, where it is not the usual one: `linux/arm64`.
     """
 
     packages: Mapping[str, Package]
     complete: frozenset[str] = frozenset()
+    platform: str = ""
 
     @classmethod
     def of(cls, candidates: Iterable[Candidate]) -> Universe:
@@ -156,9 +175,7 @@ class Universe:
 
         Raises ValueError when a package has a label twice, or both versions and opaque labels.
         """
-        grouped: dict[str, list[Candidate]] = {}
-        for candidate in candidates:
-            grouped.setdefault(candidate.package, []).append(candidate)
+        grouped = _grouped(candidates)
         return cls({name: _package(name, grouped[name]) for name in sorted(grouped)})
 
     def __contains__(self, name: str) -> bool:
@@ -173,13 +190,23 @@ class Universe:
 
     def extended(self, extra: Iterable[Candidate]) -> Universe:
         """This universe and more candidates; one with a known label takes the old one's place."""
-        merged = {(candidate.package, candidate.label): candidate for candidate in self}
-        merged.update({(candidate.package, candidate.label): candidate for candidate in extra})
-        return Universe(Universe.of(merged.values()).packages, self.complete)
+        packages = dict(self.packages)
+        for name, added in _grouped(extra).items():
+            known = packages[name].candidates if name in packages else ()
+            merged = {candidate.label: candidate for candidate in (*known, *added)}
+            packages[name] = _package(name, list(merged.values()))
+        return replace(self, packages={name: packages[name] for name in sorted(packages)})
 
     def completed(self, names: Iterable[str]) -> Universe:
         """This universe with more packages of which all versions are known."""
-        return Universe(self.packages, self.complete.union(names))
+        return replace(self, complete=self.complete.union(names))
+
+
+def _grouped(candidates: Iterable[Candidate]) -> dict[str, list[Candidate]]:
+    grouped: dict[str, list[Candidate]] = {}
+    for candidate in candidates:
+        grouped.setdefault(candidate.package, []).append(candidate)
+    return grouped
 
 
 def _package(name: str, candidates: list[Candidate]) -> Package:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,7 +21,7 @@ from cogpack.solver.problem import Problem, prepare, solvable
 from cogpack.solver.requirement import Requirement
 from cogpack.solver.resolvelib_engine import search
 from cogpack.solver.sat import Engine
-from cogpack.solver.universe import Term, Universe
+from cogpack.solver.universe import Fact, Term, Universe, constrains, requires
 from cogpack.solver.why import Refusal, Why, why
 from support.universes import (
     NAMES,
@@ -24,12 +29,15 @@ from support.universes import (
     admits,
     assignments,
     best,
+    candidate,
     problems,
+    requirement,
     valid,
 )
 
 # 2,000 in every test run, 20,000 in each of the rounds of `make soak`.
-EXAMPLES = 20 * settings().max_examples
+TIMES_THE_PROFILE = 20
+EXAMPLES = TIMES_THE_PROFILE * settings().max_examples
 
 PREFERENCES: tuple[Preference, ...] = (
     "newest", "newest-release", "oldest", "oldest-release", "smallest", "absent",
@@ -159,6 +167,44 @@ def check_refusal(refusal: Refusal, having: Sequence[Assignment], *, first: bool
     if first:
         for fact in facts:
             assert any(valid(one, refusal.requirements, facts - {fact}) for one in having)
+
+
+def test_a_soak_is_100_000_examples_and_new_ones_each_time() -> None:
+    """In a CI as well, where hypothesis would rather repeat itself."""
+    root = Path(__file__).parent.parent
+    program = (
+        "import conftest; from hypothesis import settings\n"
+        "soak = settings.get_profile('soak'); print(soak.derandomize, soak.max_examples)"
+    )
+    said = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "CI": "true", "PYTHONPATH": f"{root / 'tests'}:{root / 'dev'}"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    repeats, examples = said.stdout.split()
+    rounds = re.search(r"^SOAK_ROUNDS \?= (\d+)$", (root / "Makefile").read_text(), re.MULTILINE)
+    assert rounds is not None
+    assert repeats == "False"
+    assert int(rounds[1]) * TIMES_THE_PROFILE * int(examples) >= 100_000
+
+
+def test_a_cycle_that_nothing_needs_any_more_is_no_trouble() -> None:
+    """b 2.0 brings in c and d, which need each other; then z takes b 2.0 away."""
+    fact = Fact("compat/test.csv", 1, "a row", "a fact")
+    universe = Universe.of(
+        [
+            candidate("b", "1.0"),
+            candidate("b", "2.0", requires(fact, Term("c"))),
+            candidate("c", "1.0", requires(fact, Term("d"))),
+            candidate("d", "1.0", requires(fact, Term("c"))),
+            candidate("z", "1.0", constrains(fact, "b", "<2")),
+        ]
+    )
+    found = search(universe, [requirement("b"), requirement("z")], POLICIES["newest"])
+    assert found is not None
+    assert {name: one.label for name, one in found.items()} == {"b": "1.0", "z": "1.0"}
 
 
 def test_the_reference_knows_what_a_term_admits() -> None:

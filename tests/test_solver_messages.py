@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from textwrap import dedent
 
 import pytest
@@ -66,8 +67,8 @@ def test_a_driver_that_is_too_old() -> None:
     assert conflict(DRIVER, gpu(), line("torch==2.7.1+cu128", 1)) == expected(
         """
         These do not go together:
-          --driver 470
           torch==2.7.1+cu128 (requirements.txt:1)
+          --driver 470
         because
           CUDA 12.8 needs driver 525.60.13 or newer [compat/cuda.csv:6]
           torch 2.7.1+cu128 is built for CUDA 12.8 [compat/torch.csv:6]
@@ -103,6 +104,26 @@ def test_a_variant_that_does_not_exist() -> None:
     assert "change torch==2.7.1+cu999 to torch==2.7.1+cu128, requirements.txt:1" in text
 
 
+def test_a_line_that_contradicts_itself() -> None:
+    text = conflict(line("torch==2.5.1,==2.7.1", 1))
+    assert "This cannot be had:\n  torch==2.5.1,==2.7.1 (requirements.txt:1)" in text
+    assert "no known version of torch meets all of ==2.5.1, ==2.7.1" in text
+
+
+def test_what_is_missing_for_one_platform_is_said_of_it() -> None:
+    universe = replace(toy(), platform="linux/arm64")
+    outcome = resolve([line("torch==2.6.0", 7)], universe)
+    assert isinstance(outcome, Conflict)
+    assert "no torch==2.6.0 is known for linux/arm64; 2.5.1" in conflict_text(outcome)
+
+
+def test_the_users_lines_come_in_the_order_of_the_files_and_options_last() -> None:
+    text = conflict(DRIVER, gpu(), line("torch==2.7.1+cu128", 1), python("3.12"))
+    assert text.index("requirements.txt:1") < text.index("--driver 470")
+    text = conflict(line("torch<2.4", 2), line("torch>=2.5", 1))
+    assert text.index("torch>=2.5 (requirements.txt:1)") < text.index("torch<2.4 (requirements")
+
+
 def test_two_ranges_without_a_common_version() -> None:
     text = conflict(line("torch>=2.5", 1), line("torch<2.4", 2))
     assert "no known version of torch is in all of these ranges" in text
@@ -123,8 +144,8 @@ def test_independent_problems_are_told_at_once() -> None:
         """
         Problem 1 of 2
         These do not go together:
-          --driver 470
           driver>=550 (cog.yaml:9)
+          --driver 470
         because
           no known version of driver is in all of these ranges
 

@@ -14,11 +14,12 @@ from cogpack.errors import UserError
 from cogpack.origin import Origin
 from cogpack.solver.conflict import Conflict
 from cogpack.solver.policy import POLICIES, Policy, Step, complete, ranking
-from cogpack.solver.report import conflict_data, dumps, resolution_data
+from cogpack.solver.report import conflict_data, dumps, resolution_data, why_data
 from cogpack.solver.requirement import Requirement
 from cogpack.solver.resolution import Resolution
 from cogpack.solver.solve import all_versions, resolve
 from cogpack.solver.universe import Candidate, Universe
+from cogpack.solver.why import Why, why
 from support.toy import gpu, line, python, toy
 from support.universes import candidate
 
@@ -86,26 +87,33 @@ def test_hash_seeds_change_nothing() -> None:
         f"from importlib.util import module_from_spec, spec_from_file_location\n"
         f"spec = spec_from_file_location('probe', {str(here)!r})\n"
         f"probe = module_from_spec(spec); spec.loader.exec_module(probe)\n"
-        f"sys.stdout.write(probe.answers())"
+        f"sys.stdout.write(probe.answers(int(sys.argv[1])))"
     )
     found = {
         subprocess.run(
-            [sys.executable, "-c", program],
+            [sys.executable, "-c", program, seed],
             check=True,
             capture_output=True,
             env={**os.environ, "PYTHONHASHSEED": seed},
         ).stdout
         for seed in ("0", "1", "4242")
     }
-    assert found == {answers().encode()}
+    assert found == {answers(7).encode()}
 
 
-def answers() -> str:
-    """A resolution and a conflict as JSON."""
-    resolution, conflict = resolve(LINES, toy()), resolve(CLASH, toy())
+def answers(seed: int) -> str:
+    """A resolution, a conflict and reasons as JSON, from requirements and tables in any order."""
+    shuffled = random.Random(seed)  # noqa: S311  # no secrets here
+    universe = Universe.of(shuffled.sample(list(toy()), sum(1 for _ in toy())))
+    good, bad = (shuffled.sample(lines, len(lines)) for lines in (LINES, CLASH))
+    resolution, conflict = resolve(good, universe), resolve(bad, universe)
+    reasons = why("cuda", good, universe)
     assert isinstance(resolution, Resolution)
     assert isinstance(conflict, Conflict)
-    return dumps(resolution_data(resolution)) + dumps(conflict_data(conflict))
+    assert isinstance(reasons, Why)
+    return "".join(
+        map(dumps, (resolution_data(resolution), conflict_data(conflict), why_data(reasons)))
+    )
 
 
 def test_a_complete_policy_ranks_every_package_once_more() -> None:

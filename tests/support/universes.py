@@ -75,8 +75,49 @@ def _problem(
     )
 
 
-problems = st.tuples(_packages, _wishes).map(_problem)
-"""Up to four packages of up to four candidates with relations, and up to four requirements."""
+_small = st.tuples(_packages, _wishes).map(_problem)
+
+# As tables have it: candidates side by side that say the same, by one fact or each by its own.
+_rows = st.dictionaries(
+    st.sampled_from(VERSIONS), st.sets(st.integers(0, 3), max_size=2), min_size=2, max_size=6
+)
+_alike = st.tuples(
+    st.dictionaries(st.sampled_from(NAMES[:3]), _rows, min_size=1, max_size=3),
+    st.lists(st.lists(_terms, min_size=1, max_size=2).map(tuple), min_size=4, max_size=4),
+    st.booleans(),
+    _wishes,
+)
+
+
+def _tables(
+    drawn: tuple[
+        Mapping[str, Mapping[str, set[int]]],
+        Sequence[tuple[Term, ...]],
+        bool,
+        list[tuple[int, str]],
+    ],
+) -> tuple[Universe, tuple[Requirement, ...]]:
+    packages, said, one_fact, wishes = drawn
+    rows = count(1)
+
+    def relation(number: int) -> Relation:
+        row = number + 1 if one_fact else next(rows)
+        return Relation(Fact("compat/test.csv", row, "a row", f"fact {row}"), said[number])
+
+    universe = Universe.of(
+        candidate(name, label, *map(relation, sorted(numbers)))
+        for name, labels in packages.items()
+        for label, numbers in labels.items()
+    )
+    names = sorted(packages)
+    return universe, tuple(
+        requirement(names[number % len(names)], specifier, line)
+        for line, (number, specifier) in enumerate(wishes, 1)
+    )
+
+
+problems = st.one_of(_small, _alike.map(_tables))
+"""Up to four packages of up to six candidates with relations, and up to four requirements."""
 
 
 def admits(term: Term, chosen: Candidate | None) -> bool:
