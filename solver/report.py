@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from ..errors import Fault
 from ..origin import Origin
@@ -12,7 +13,9 @@ from .requirement import Requirement
 from .resolution import BaseImage, Choice, Resolution
 from .text import preferred_text
 from .universe import Candidate, Fact
-from .why import Link, Why
+
+if TYPE_CHECKING:
+    from .why import Link, Why
 
 __all__ = [
     "conflict_data",
@@ -95,12 +98,13 @@ def why_data(why: Why) -> Data:
 
 
 def _choice(choice: Choice) -> Data:
-    return {
+    shown: Data = {
         "version": choice.version,
         "variant": choice.variant,
         "index": choice.index,
         "because": [_origin(origin) for origin in choice.because],
     }
+    return {**shown, "facts": choice.facts} if choice.facts else shown
 
 
 def _image(image: BaseImage) -> str:

@@ -22,6 +22,7 @@ class Choice:
     variant: the build variant (`cu128`, `cpu`); empty where the package has none.
     index: the package index that serves it; empty for the default index or for no Python package.
     because: the origins of the requirements that brought it in, sorted.
+    facts: where its facts come from when no table has it, `index metadata`; a lock forgets it.
     """
 
     package: str
@@ -29,6 +30,7 @@ class Choice:
     variant: str = ""
     index: str = ""
     because: tuple[Origin, ...] = ()
+    facts: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,14 @@
-"""What to do when the tables are silent: the user pins a version that they do not know.
+"""What to do when the tables are silent: the user names a version that is newer than they are.
 
-Without an index to ask, the nearest known row's facts are taken over and a warning says so; it is
-never a reason to refuse. `MetadataSource` is the seam for an index that knows better.
+A `MetadataSource` is asked for its facts; `silent_index` is the one that reads package indexes.
+Where it cannot tell, the nearest known release's facts are assumed. Either way a warning says so,
+and it is never a reason to refuse.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from packaging.specifiers import Specifier, SpecifierSet
@@ -17,17 +18,47 @@ from .requirement import Requirement
 from .selection import Selector
 from .universe import Candidate, Package, Relation, Term, Universe
 
-__all__ = ["MetadataSource", "fill_in"]
+__all__ = ["Found", "MetadataSource", "Unread", "fill_in"]
 
 # Operators whose version may itself be the one that is wanted.
 NAMING = frozenset({"==", "===", ">=", "~="})
 
 
+@dataclass(frozen=True)
+class Unread:
+    """A requirement that a source knows nothing for.
+
+    reason: a clause without a final full stop, `the index has no torch==2.99.0`; empty when there
+    was nobody to ask.
+    """
+
+    requirement: Requirement
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a source knows.
+
+    candidates: for the universe, of whatever packages; one with a known label takes the old one's
+        place. They carry notes that tell the source.
+    """
+
+    candidates: tuple[Candidate, ...] = ()
+    unread: tuple[Unread, ...] = ()
+
+
 class MetadataSource(Protocol):
     """Knows versions that the tables do not, from package metadata for example."""
 
-    def candidates(self, package: str, requirement: Requirement) -> Iterable[Candidate]:
-        """Candidates that the requirement admits; none when the source cannot tell."""
+    def find(
+        self, unknown: Sequence[Requirement], asked: Sequence[Requirement], universe: Universe
+    ) -> Found:
+        """What it knows of the versions that `unknown` names; it never fails.
+
+        unknown: requirements that no candidate meets, sorted. asked: all requirements, sorted.
+        universe: the candidates that are known.
+        """
 
 
 def fill_in(
@@ -39,27 +70,51 @@ def fill_in(
 
     A version is taken for real when it is newer than every known one, or newer than every known
     one of its own series (the same first two numbers). One that the tables skip is not.
-    source: asked first; the nearest known release's facts are taken when it knows nothing.
+    source: asked first; the nearest known release's facts are taken for what it does not know.
     """
     selector = Selector()
-    extra: dict[tuple[str, str], Candidate] = {}
-    for requirement in sorted(requirements):
-        package = universe[requirement.package]
-        if package.name in universe.complete:
-            continue
-        if package.opaque or selector.specifier(package, requirement.specifier):
-            continue
-        found = tuple(source.candidates(package.name, requirement)) if source else ()
-        for candidate in found or _guesses(package, requirement):
-            extra[candidate.package, candidate.label] = candidate
-    if not extra:
+    asked = sorted(requirements)
+    unknown = tuple(one for one in asked if _is_unknown(universe, one, selector))
+    if not unknown:
         return universe
-    return universe.extended(_coupled(tuple(extra.values())))
+    if source is not None:
+        found = source.find(unknown, asked, universe)
+    else:
+        found = Found(unread=tuple(map(Unread, unknown)))
+    grown = universe.extended(found.candidates) if found.candidates else universe
+    guesses: dict[tuple[str, str], Candidate] = {}
+    for one in found.unread:
+        for candidate in _guesses(grown[one.requirement.package], one):
+            guesses[candidate.package, candidate.label] = candidate
+    if not guesses:
+        return grown
+    new = {(one.package, one.label) for one in (*found.candidates, *guesses.values())}
+    return grown.extended(_coupled(tuple(guesses.values()), new))
 
 
-def _guesses(package: Package, requirement: Requirement) -> tuple[Candidate, ...]:
-    """The candidates that stand for the unknown version, one a variant of the nearest release."""
+def _is_unknown(universe: Universe, requirement: Requirement, selector: Selector) -> bool:
+    """Whether a requirement asks for what is newer than all that is known, and only for that."""
+    package = universe[requirement.package]
+    if package.name in universe.complete or package.opaque:
+        return False
+    if selector.specifier(package, requirement.specifier):
+        return False
     wanted = _named_version(requirement)
+    return bool(_nearest(package, wanted)) if wanted else _is_above(package, requirement)
+
+
+def _is_above(package: Package, requirement: Requirement) -> bool:
+    """Whether a `>` rules out everything known; which version it wants only an index can tell."""
+    newest = package.candidates[-1].version if package.candidates else None
+    clauses = SpecifierSet(requirement.specifier)
+    return newest is not None and any(
+        one.operator == ">" and Version(newest.public) <= Version(one.version) for one in clauses
+    )
+
+
+def _guesses(package: Package, unread: Unread) -> tuple[Candidate, ...]:
+    """The candidates that stand for the unknown version, one a variant of the nearest release."""
+    wanted = _named_version(unread.requirement)
     if wanted is None:
         return ()
     near = _nearest(package, wanted)
@@ -67,8 +122,8 @@ def _guesses(package: Package, requirement: Requirement) -> tuple[Candidate, ...
         return ()
     release = Version(wanted.public)
     if not wanted.local or any(one.variant == wanted.local for one in near):
-        return tuple(_copy(one, release, one.variant, near) for one in near)
-    return (_copy(near[-1], release, wanted.local, near),)
+        return tuple(_copy(one, release, one.variant, near, unread.reason) for one in near)
+    return (_copy(near[-1], release, wanted.local, near, unread.reason),)
 
 
 def _named_version(requirement: Requirement) -> Version | None:
@@ -89,7 +144,7 @@ def _version(clause: Specifier) -> Version | None:
 
 
 def _nearest(package: Package, wanted: Version) -> tuple[Candidate, ...]:
-    """All variants of the newest known release below `wanted`, if the tables end there."""
+    """All variants of the newest known release below `wanted`, if what is known ends there."""
     known = [one for one in package.candidates if one.version is not None]
     series = [one for one in known if one.version and one.version.release[:2] == wanted.release[:2]]
     for group in (series, known):
@@ -104,7 +159,7 @@ def _nearest(package: Package, wanted: Version) -> tuple[Candidate, ...]:
 
 
 def _copy(
-    near: Candidate, release: Version, variant: str, variants: Sequence[Candidate]
+    near: Candidate, release: Version, variant: str, variants: Sequence[Candidate], reason: str
 ) -> Candidate:
     """The nearest candidate under the unknown version's name."""
     local = near.version.local if near.version else None
@@ -119,8 +174,8 @@ def _copy(
     label = f"{release}+{local}" if local else str(release)
     known = near.version.public if near.version else near.label
     note = (
-        f"the tables do not know {near.package} {release}; "
-        f"the facts of {near.package} {known}, the nearest known release, were taken for it"
+        f"{near.package} {release} is not in the tables{f', and {reason}' if reason else ''}; the "
+        f"facts of {near.package} {known}, the nearest known release, are assumed"
     )
     return replace(
         near,
@@ -130,14 +185,18 @@ def _copy(
         size=near.size,
         digest="",
         notes=(*near.notes, note),
+        facts=f"as of {near.package} {known}",
     )
 
 
-def _coupled(guesses: Sequence[Candidate]) -> tuple[Candidate, ...]:
-    """Guesses admit one another: torchvision's nearest row cannot know the torch it came with."""
+def _coupled(guesses: Sequence[Candidate], new: Iterable[tuple[str, str]]) -> tuple[Candidate, ...]:
+    """Guesses admit what is new: torchvision's nearest row cannot know the torch it came with.
+
+    new: package and label of everything that was filled in.
+    """
     labels: dict[str, set[str]] = {}
-    for guess in guesses:
-        labels.setdefault(guess.package, set()).add(guess.label)
+    for package, label in new:
+        labels.setdefault(package, set()).add(label)
 
     def widened(relation: Relation) -> Relation:
         extra = tuple(
@@ -145,7 +204,7 @@ def _coupled(guesses: Sequence[Candidate]) -> tuple[Candidate, ...]:
             for term in relation.any_of
             if term.package in labels
         )
-        return replace(relation, any_of=(*relation.any_of, *extra)) if extra else relation
+        return Relation(relation.fact, (*relation.any_of, *extra)) if extra else relation
 
     return tuple(
         replace(guess, relations=tuple(widened(relation) for relation in guess.relations))

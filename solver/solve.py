@@ -86,6 +86,7 @@ def resolution_of(
             variant=candidate.variant,
             index=candidate.index,
             because=origins[name],
+            facts=candidate.facts,
         )
         for name, candidate in sorted(chosen.items())
         if name not in IMAGES and name not in COMPROMISES and name not in assumed

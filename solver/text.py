@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from ..origin import Origin
 from .conflict import Change, Clash, Conflict, Fix
@@ -11,7 +12,9 @@ from .policy import Preference
 from .requirement import Requirement
 from .resolution import BaseImage, Resolution
 from .universe import Candidate, Fact
-from .why import Link, Preferred, Refusal, Why
+
+if TYPE_CHECKING:
+    from .why import Link, Preferred, Refusal, Why
 
 __all__ = [
     "change_text",
@@ -37,7 +40,7 @@ def resolution_text(resolution: Resolution) -> str:
             choice.package,
             choice.version,
             choice.index or "-",
-            _origins_text(choice.because),
+            _origins_text(choice.because) + (f"; facts: {choice.facts}" if choice.facts else ""),
         )
         for choice in resolution
     ]
@@ -132,11 +135,17 @@ def change_text(change: Change) -> str:
 def _clash(clash: Clash) -> str:
     alone = len(clash.requirements) == 1
     lines = ["This cannot be had:" if alone else "These do not go together:"]
-    lines += [f"  {requirement_text(one)}" for one in clash.requirements]
+    lines += [f"  {requirement_text(one)}" for one in sorted(clash.requirements, key=_reading)]
     reasons = [*clash.notes, *_facts(clash.facts)]
     if reasons:
         lines += ["because", *(f"  {reason}" for reason in reasons)]
     return "\n".join(lines)
+
+
+def _reading(requirement: Requirement) -> tuple[bool, Origin]:
+    """Lines in the order of their files, then options, then whoever else asked."""
+    origin = requirement.origin
+    return not origin.file, origin
 
 
 def _fixes(fixes: Sequence[Fix]) -> str:

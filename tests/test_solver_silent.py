@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import pytest
 from packaging.version import Version
@@ -11,7 +11,7 @@ from cogpack.origin import Origin
 from cogpack.solver.conflict import Conflict
 from cogpack.solver.requirement import Requirement
 from cogpack.solver.resolution import Resolution
-from cogpack.solver.silent import fill_in
+from cogpack.solver.silent import Found, Unread, fill_in
 from cogpack.solver.solve import resolve
 from cogpack.solver.universe import Candidate, Universe
 from support.toy import gpu, line, python, toy
@@ -73,8 +73,8 @@ def test_packages_that_come_together_are_guessed_together() -> None:
     assert outcome["torch"].version == "2.8.0+cu128"
     assert outcome["torchvision"].version == "0.23.0"
     assert outcome.warnings == tuple(
-        f"the tables do not know {unknown}; "
-        f"the facts of {known}, the nearest known release, were taken for it"
+        f"{unknown} is not in the tables; "
+        f"the facts of {known}, the nearest known release, are assumed"
         for unknown, known in (
             ("torch 2.8.0", "torch 2.7.1"),
             ("torchvision 0.23.0", "torchvision 0.22.1"),
@@ -91,9 +91,14 @@ def test_a_known_version_is_taken_without_a_word() -> None:
 class Index:
     """A source that knows one more release."""
 
-    def candidates(self, package: str, requirement: Requirement) -> Iterable[Candidate]:
-        assert requirement == Requirement("a", "==2.0", Origin("requirements.txt", 1, "a==2.0"))
-        return [Candidate(package, "2.0", Version("2.0"), index="asked")]
+    def find(
+        self, unknown: Sequence[Requirement], asked: Sequence[Requirement], universe: Universe
+    ) -> Found:
+        wanted, *others = unknown
+        assert wanted == Requirement("a", "==2.0", Origin("requirements.txt", 1, "a==2.0"))
+        assert set(unknown) <= set(asked)
+        candidate = Candidate("a", "2.0", Version("2.0"), index="asked")
+        return Found((candidate,), tuple(Unread(one, "nobody has it") for one in others))
 
 
 def test_a_source_is_asked_first() -> None:
@@ -102,3 +107,22 @@ def test_a_source_is_asked_first() -> None:
     assert isinstance(outcome, Resolution)
     assert outcome["a"].index == "asked"
     assert outcome.warnings == ()
+
+
+def test_what_the_source_does_not_know_is_assumed_and_the_reason_told() -> None:
+    universe = Universe.of([candidate("a", "1.0"), candidate("b", "1.0")])
+    outcome = resolve([line("a==2.0", 1), line("b==3.0", 2)], universe, source=Index())
+    assert isinstance(outcome, Resolution)
+    assert (outcome["b"].version, outcome["b"].facts) == ("3.0", "as of b 1.0")
+    (warning,) = outcome.warnings
+    assert warning == (
+        "b 3.0 is not in the tables, and nobody has it; "
+        "the facts of b 1.0, the nearest known release, are assumed"
+    )
+
+
+def test_a_source_is_not_asked_about_what_is_known() -> None:
+    universe = Universe.of([candidate("a", "1.0")])
+    outcome = resolve([line("a>=1.0", 1)], universe, source=Index())
+    assert isinstance(outcome, Resolution)
+    assert outcome["a"].facts == ""

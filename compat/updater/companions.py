@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from ...index import Metadata, NoMetadata
+from ...index import NoMetadata
 from ..cells import Cells, Sheet
 from .finding import Finding, Found, Missed
-from .needs import needed
+from .metadata import companion
 from .releases import (
     DEFAULT_SOURCE,
     History,
@@ -71,7 +71,7 @@ def _read_releases(
                 continue
             found.append(Found(cells, {"": DEFAULT_SOURCE}))
         else:
-            told = _torch_of(metadata, build, pythons)
+            told = companion(metadata, build, admitted(pythons, build.python))
             found.append(_found(past, cells, told, build))
     return found, tuple(notes)
 
@@ -83,16 +83,6 @@ def _cells(release: Release, build: Build) -> Cells:
         "python": build.python,
         "glibc": build.glibc,
     }
-
-
-def _torch_of(metadata: Metadata, build: Build, pythons: tuple[Version, ...]) -> str:
-    specifier = needed(
-        metadata,
-        "torch",
-        architecture=build.architecture,
-        pythons=admitted(pythons, build.python),
-    )
-    return specifier or ""
 
 
 def _found(past: History, cells: Cells, torch: str, build: Build) -> Found:

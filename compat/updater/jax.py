@@ -8,8 +8,8 @@ from packaging.version import Version
 
 from ...index import Metadata, NoMetadata
 from ..cells import Sheet
+from . import metadata as read
 from .finding import Finding, Found, Missed
-from .needs import needed
 from .releases import (
     DEFAULT_SOURCE,
     Release,
@@ -24,15 +24,6 @@ from .wheels import Build, pure_python
 from .world import World
 
 __all__ = ["jax", "plugin_pages", "plugins"]
-
-# Extra of jax -> the column of its plugin.
-_EXTRAS = {"cuda12": "cuda12_plugin", "cuda13": "cuda13_plugin"}
-
-# Before jax asked for jaxlib by itself, its extra for a CPU did.
-_CPU_EXTRA = "cpu"
-
-# The extra of a plugin with which CUDA comes as packages, as old and new metadata spell it.
-_PACKAGES_EXTRAS = ("with-cuda", "with_cuda")
 
 _ANY = "amd64"
 
@@ -56,7 +47,7 @@ def jax(sheet: Sheet, world: World, sheets: Mapping[str, Sheet]) -> Finding:
         if isinstance(metadata, NoMetadata):
             notes.append(left_out(metadata))
             continue
-        told = _jax(metadata, admitted(pythons, _python(release)))
+        told = read.jax(metadata, admitted(pythons, _python(release)))
         cells = {"version": str(release.version), "python": _python(release), **told}
         if told["jaxlib"]:
             found.append(Found(cells, {"": DEFAULT_SOURCE}))
@@ -66,17 +57,6 @@ def jax(sheet: Sheet, world: World, sheets: Mapping[str, Sheet]) -> Finding:
 def _python(release: Release) -> str:
     build = release.builds.get(_ANY)
     return build.python if build else pure_python(release.files)
-
-
-def _jax(metadata: Metadata, pythons: tuple[Version, ...]) -> dict[str, str]:
-    def asked(name: str, extra: str = "") -> str:
-        found = needed(metadata, name, architecture=_ANY, pythons=pythons, extra=extra)
-        return found or ""
-
-    told = {"jaxlib": asked("jaxlib") or asked("jaxlib", _CPU_EXTRA)}
-    for extra, column in _EXTRAS.items():
-        told[column] = asked(f"jax-{extra}-plugin", extra)
-    return told
 
 
 def plugin_pages(sheet: Sheet) -> Iterator[tuple[str, str]]:
@@ -146,26 +126,5 @@ def _plugin_found(
         "cuda_major": major,
     }
     if metadata is not None:
-        wanted = admitted(pythons, build.python)
-
-        def asked(*names: str) -> str:
-            found = (
-                needed(
-                    metadata,
-                    name,
-                    architecture=build.architecture,
-                    pythons=wanted,
-                    extra=extra,
-                )
-                for name in names
-                for extra in _PACKAGES_EXTRAS
-            )
-            return next((text for text in found if text), "")
-
-        # From CUDA 13 on the runtime's package has no major in its name.
-        runtime = asked(f"nvidia-cuda-runtime-cu{major}", "nvidia-cuda-runtime")
-        cells |= {
-            "cuda_packages": runtime,
-            "cudnn_packages": asked(f"nvidia-cudnn-cu{major}"),
-        }
+        cells |= read.jax_plugin(major, metadata, build, admitted(pythons, build.python))
     return Found(cells, {"": DEFAULT_SOURCE})

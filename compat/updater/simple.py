@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from ...index import Metadata, NoMetadata
 from ..cells import Cells, Sheet
+from . import metadata as metadata_of
 from .finding import Finding, Found, Missed
 from .needs import needed
 from .releases import (
@@ -26,14 +26,6 @@ from .wheels import Build, pure_python
 from .world import World
 
 __all__ = ["cog", "cog_pages", "tensorflow", "tool_pages", "tools", "wheels"]
-
-# The extra of tensorflow with which its CUDA comes as packages, and what it installs.
-_EXTRA = "and-cuda"
-_RUNTIME = ("nvidia-cuda-runtime-cu11", "nvidia-cuda-runtime-cu12", "nvidia-cuda-runtime")
-_CUDNN = ("nvidia-cudnn-cu11", "nvidia-cudnn-cu12", "nvidia-cudnn-cu13")
-
-# tensorflow's wheels for other machines are CPU builds (its published table of tested builds).
-_GPU_ARCHITECTURE = "amd64"
 
 _RUNTIME_PACKAGES = ("cog", "coglet")
 
@@ -88,29 +80,11 @@ def tensorflow(sheet: Sheet, world: World, sheets: Mapping[str, Sheet]) -> Findi
 def _tensorflow(
     metadata: Metadata, build: Build, cells: Cells, pythons: tuple[Version, ...]
 ) -> Found:
-    if build.architecture != _GPU_ARCHITECTURE:
-        return Found(cells, {"": DEFAULT_SOURCE})
-
-    def asked(names: tuple[str, ...]) -> str:
-        texts = (
-            needed(
-                metadata,
-                name,
-                architecture=build.architecture,
-                pythons=pythons,
-                extra=_EXTRA,
-            )
-            for name in names
-        )
-        return next((text for text in texts if text), "")
-
-    runtime, cudnn = asked(_RUNTIME), asked(_CUDNN)
-    told = {**cells, "cuda_packages": runtime, "cudnn_packages": cudnn}
-    guesses = {"cuda": _minor_floor(runtime), "cudnn": _minor_floor(cudnn)}
+    read, guesses = metadata_of.tensorflow(metadata, build, pythons)
     source = {"": DEFAULT_SOURCE}
-    if runtime:
-        source |= dict.fromkeys(guesses, f"tensorflow[{_EXTRA}]")
-    return Found(told, source, guesses)
+    if read.get("cuda_packages"):
+        source |= dict.fromkeys(guesses, "tensorflow[and-cuda]")
+    return Found({**cells, **read}, source, guesses)
 
 
 def cog_pages(_: Sheet) -> Iterator[tuple[str, str]]:
@@ -200,11 +174,3 @@ def _build_cells(release: Release, build: Build) -> Cells:
         "python": build.python,
         "glibc": build.glibc,
     }
-
-
-def _minor_floor(specifier: str) -> str:
-    """`12.5` for `==12.5.82` and `>=12.5.82,<13.0`."""
-    for clause in SpecifierSet(specifier):
-        if clause.operator in {"==", ">=", "~="}:
-            return ".".join(clause.version.split(".")[:2])
-    return ""

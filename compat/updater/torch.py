@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from ...index import Metadata, NoMetadata
 from ..cells import Cells, Key, Sheet, sort_key
 from .finding import Finding, Found, Missed
 from .kernels import NOTES_SOURCE, Kernels, read_notes
-from .needs import needed
+from .metadata import CPU, VARIANT, torch, torch_variant
 from .releases import (
     DEFAULT_SOURCE,
     History,
@@ -31,12 +29,6 @@ from .world import World
 __all__ = ["VARIANT_SOURCE", "find", "pages", "variant_url"]
 
 VARIANT_SOURCE = "pytorch wheel index"
-
-_CPU = "cpu"
-_VARIANT = re.compile(r"cpu|cu(\d+)(\d)")
-_TOOLKIT = re.compile(r"cuda-toolkit|nvidia-cuda-runtime(-cu\d+)?")
-_CUDNN = re.compile(r"nvidia-cudnn-cu\d+")
-_TRITON = "triton"
 
 
 def variant_url(variant: str) -> str:
@@ -60,24 +52,6 @@ def find(sheet: Sheet, world: World, sheets: Mapping[str, Sheet]) -> Finding:
         reader.read(url)
     reader.add_kernels()
     return reader.finding()
-
-
-@dataclass(frozen=True)
-class _Cuda:
-    """What metadata tells of a CUDA build."""
-
-    cuda: str
-    cudnn: str
-    triton: str
-
-    def cells(self) -> Cells:
-        return {
-            "variant": f"cu{self.cuda.replace('.', '')}",
-            "cuda": self.cuda,
-            "cudnn": self.cudnn,
-            "triton": self.triton,
-            "libraries": "packages",
-        }
 
 
 class _Reader:
@@ -113,7 +87,7 @@ class _Reader:
         offered = {version.local or "" for version in releases if version >= oldest}
         # A table of somebody's own may have a variant from another server.
         fresh = offered - {url.rpartition("/")[2] for url in urls}
-        return sorted(urls | {variant_url(name) for name in fresh if _VARIANT.fullmatch(name)})
+        return sorted(urls | {variant_url(name) for name in fresh if VARIANT.fullmatch(name)})
 
     def read(self, url: str) -> None:
         """Read one index."""
@@ -145,7 +119,7 @@ class _Reader:
             for build in release.builds.values():
                 is_known = past.is_known(release.version, build.architecture)
                 wanted = self._world.recheck or not is_known
-                (asked if wanted and variant != _CPU else listed).append((release, build))
+                (asked if wanted and variant != CPU else listed).append((release, build))
         fresh = [self._plain(past.url, release, build) for release, build in listed]
         files = [(release, build.files) for release, build in asked]
         answers = read_metadata(self._world, past, files)
@@ -196,19 +170,19 @@ class _Reader:
         version = Version(plain.cells["version"])
         if isinstance(metadata, NoMetadata):
             if variant:
-                cells = _by_name(variant, self._default_row(version, build.architecture))
+                cells = torch_variant(variant, self._default_row(version, build.architecture))
                 return replace(plain, defaults=cells)
             if not is_known:
                 self._notes.append(left_out(metadata))
                 return None
             return plain
-        told = _cuda(metadata, build, admitted(self._pythons, build.python))
+        told = torch(metadata, build, admitted(self._pythons, build.python))
         if told is None:
             # A CUDA build that asks for no libraries has them in its wheel.
-            bundled = {**_by_name(variant, None), "libraries": "wheel"}
-            return replace(plain, defaults=bundled if variant else _cpu())
+            bundled = {**torch_variant(variant, None), "libraries": "wheel"}
+            return replace(plain, defaults=bundled if variant else torch_variant(CPU, None))
         # A variant is what its name says, whichever build of the runtime it asks for.
-        cells = {**told.cells(), **(_by_name(variant, None) if variant else {})}
+        cells = {**told, **(torch_variant(variant, None) if variant else {})}
         return replace(plain, cells={**plain.cells, **cells})
 
     def add_kernels(self) -> None:
@@ -243,44 +217,3 @@ def _minor(key: Key) -> str:
     version = key[0]
     assert isinstance(version, Version)  # noqa: S101  # the key's first column
     return f"{version.major}.{version.minor}"
-
-
-def _cpu() -> Cells:
-    return {"variant": _CPU}
-
-
-def _by_name(variant: str, default: Cells | None) -> Cells:
-    """What a variant's name tells; the rest as the release's default build has it."""
-    named = _VARIANT.fullmatch(variant)
-    if named is None or variant == _CPU:
-        return _cpu()
-    common = {name: default.get(name, "") for name in ("triton", "libraries")} if default else {}
-    return {**common, "variant": variant, "cuda": f"{named[1]}.{named[2]}"}
-
-
-def _cuda(metadata: Metadata, build: Build, pythons: tuple[Version, ...]) -> _Cuda | None:
-    """The CUDA that a build names in its dependencies; None when it names none."""
-    names = sorted({requirement.name for requirement in metadata.requires_dist})
-    told: dict[str, str] = {}
-    for name in names:
-        specifier = needed(metadata, name, architecture=build.architecture, pythons=pythons)
-        if specifier is None:
-            continue
-        if _TOOLKIT.fullmatch(name):
-            told["cuda"] = _minor_of(specifier)
-        elif _CUDNN.fullmatch(name):
-            told["cudnn"] = _exact(specifier)
-        elif name == _TRITON:
-            told["triton"] = specifier
-    if not told.get("cuda"):
-        return None
-    return _Cuda(told["cuda"], told.get("cudnn", ""), told.get("triton", ""))
-
-
-def _exact(specifier: str) -> str:
-    clauses = list(SpecifierSet(specifier))
-    return clauses[0].version if len(clauses) == 1 and clauses[0].operator == "==" else ""
-
-
-def _minor_of(specifier: str) -> str:
-    return ".".join(_exact(specifier).split(".")[:2])

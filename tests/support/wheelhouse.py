@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import subprocess
 import sys
 import threading
@@ -18,7 +19,7 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 from cogpack.plan import model
 from support.distributions import Dist, wheel_bytes
 
-__all__ = ["cpu_torch", "gateway", "moved", "served"]
+__all__ = ["cpu_torch", "folder_served", "gateway", "moved", "served"]
 
 # The same address each time, where it is free: a command with another one is not in the cache.
 _PORT = 38471
@@ -69,20 +70,31 @@ def cpu_torch(folder: Path, version: str) -> tuple[Path, bool]:
 
 
 @contextmanager
-def served(wheels: Mapping[str, Path], folder: Path, host: str) -> Iterator[str]:
+def served(
+    wheels: Mapping[str, Path], folder: Path, host: str, tls: ssl.SSLContext | None = None
+) -> Iterator[str]:
     """An index of these wheels, by project; `folder` is for its pages."""
     for name, wheel in wheels.items():
         page = folder / canonicalize_name(name)
         page.mkdir(parents=True)
         (page / wheel.name).symlink_to(wheel)
+    with folder_served(folder, host, tls) as address:
+        yield address
+
+
+@contextmanager
+def folder_served(folder: Path, host: str, tls: ssl.SSLContext | None = None) -> Iterator[str]:
+    """The files of a folder by HTTP, or HTTPS with this context; yields the server's address."""
     handler = partial(_Handler, directory=str(folder))
     try:
         server = ThreadingHTTPServer((host, _PORT), handler)
     except OSError:
         server = ThreadingHTTPServer((host, 0), handler)
+    if tls:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield f"http://{host}:{server.server_address[1]}"
+        yield f"{'https' if tls else 'http'}://{host}:{server.server_address[1]}"
     finally:
         server.shutdown()
         server.server_close()

@@ -1,0 +1,175 @@
+"""What the metadata of a release tell, as cells of its row; one function for each framework.
+
+Nothing here does I/O: the updater reads every release this way, the solver one that no table has.
+"""
+
+from __future__ import annotations
+
+import re
+
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+
+from ...index import Metadata
+from ..cells import Cells
+from .needs import needed
+from .wheels import Build
+
+__all__ = [
+    "CPU",
+    "VARIANT",
+    "companion",
+    "jax",
+    "jax_plugin",
+    "tensorflow",
+    "torch",
+    "torch_variant",
+]
+
+CPU = "cpu"
+"""The variant of torch without CUDA."""
+
+VARIANT = re.compile(r"cpu|cu(\d+)(\d)")
+"""How PyTorch names its variants: `cu130` is CUDA 13.0."""
+
+_TOOLKIT = re.compile(r"cuda-toolkit|nvidia-cuda-runtime(-cu\d+)?")
+_CUDNN = re.compile(r"nvidia-cudnn-cu\d+")
+_TRITON = "triton"
+
+# The extra of tensorflow with which its CUDA comes as packages, and what it installs.
+_TENSORFLOW_EXTRA = "and-cuda"
+_TENSORFLOW_RUNTIME = (
+    "nvidia-cuda-runtime-cu11",
+    "nvidia-cuda-runtime-cu12",
+    "nvidia-cuda-runtime",
+)
+_TENSORFLOW_CUDNN = ("nvidia-cudnn-cu11", "nvidia-cudnn-cu12", "nvidia-cudnn-cu13")
+
+# tensorflow's wheels for other machines are CPU builds (its published table of tested builds).
+_TENSORFLOW_GPU = "amd64"
+
+# Extra of jax -> the column of its plugin.
+_JAX_EXTRAS = {"cuda12": "cuda12_plugin", "cuda13": "cuda13_plugin"}
+
+# Before jax asked for jaxlib by itself, its extra for a CPU did.
+_JAX_CPU_EXTRA = "cpu"
+
+# The extra of a plugin with which CUDA comes as packages, as old and new metadata spell it.
+_PLUGIN_EXTRAS = ("with-cuda", "with_cuda")
+
+# jax has one wheel for every machine.
+_ANY = "amd64"
+
+Pythons = tuple[Version, ...]
+
+
+def torch(metadata: Metadata, build: Build, pythons: Pythons) -> Cells | None:
+    """The CUDA that a build of torch names in its dependencies; None when it names none.
+
+    pythons: releases that the build installs on, one of each minor; here and below.
+    """
+    told: dict[str, str] = {}
+    for name in sorted({requirement.name for requirement in metadata.requires_dist}):
+        specifier = needed(metadata, name, architecture=build.architecture, pythons=pythons)
+        if specifier is None:
+            continue
+        if _TOOLKIT.fullmatch(name):
+            told["cuda"] = ".".join(_exact(specifier).split(".")[:2])
+        elif _CUDNN.fullmatch(name):
+            told["cudnn"] = _exact(specifier)
+        elif name == _TRITON:
+            told["triton"] = specifier
+    if not told.get("cuda"):
+        return None
+    return {
+        "variant": f"cu{told['cuda'].replace('.', '')}",
+        "cuda": told["cuda"],
+        "cudnn": told.get("cudnn", ""),
+        "triton": told.get("triton", ""),
+        "libraries": "packages",
+    }
+
+
+def torch_variant(variant: str, default: Cells | None) -> Cells:
+    """What the name of a variant of torch tells; the rest as in `default`, the default build."""
+    named = VARIANT.fullmatch(variant)
+    if named is None or variant == CPU:
+        return {"variant": CPU}
+    common = {name: default.get(name, "") for name in ("triton", "libraries")} if default else {}
+    return {**common, "variant": variant, "cuda": f"{named[1]}.{named[2]}"}
+
+
+def companion(metadata: Metadata, build: Build, pythons: Pythons) -> str:
+    """The torch that torchvision or torchaudio goes with; empty when it names none."""
+    found = needed(metadata, "torch", architecture=build.architecture, pythons=pythons)
+    return found or ""
+
+
+def tensorflow(metadata: Metadata, build: Build, pythons: Pythons) -> tuple[Cells, Cells]:
+    """The CUDA packages of tensorflow's extra, and the CUDA that they let one guess.
+
+    Both are empty on an architecture without GPU support.
+    """
+    if build.architecture != _TENSORFLOW_GPU:
+        return {}, {}
+
+    def asked(names: tuple[str, ...]) -> str:
+        return _first(metadata, names, (_TENSORFLOW_EXTRA,), build, pythons)
+
+    runtime, cudnn = asked(_TENSORFLOW_RUNTIME), asked(_TENSORFLOW_CUDNN)
+    told = {"cuda_packages": runtime, "cudnn_packages": cudnn}
+    return told, {"cuda": _minor_floor(runtime), "cudnn": _minor_floor(cudnn)}
+
+
+def jax(metadata: Metadata, pythons: Pythons) -> Cells:
+    """jax: the jaxlib that it goes with, empty when it names none, and its plugins."""
+
+    def asked(name: str, extra: str = "") -> str:
+        found = needed(metadata, name, architecture=_ANY, pythons=pythons, extra=extra)
+        return found or ""
+
+    told = {"jaxlib": asked("jaxlib") or asked("jaxlib", _JAX_CPU_EXTRA)}
+    for extra, column in _JAX_EXTRAS.items():
+        told[column] = asked(f"jax-{extra}-plugin", extra)
+    return told
+
+
+def jax_plugin(major: str, metadata: Metadata, build: Build, pythons: Pythons) -> Cells:
+    """What a CUDA plugin of jax asks of the packages of CUDA `major`."""
+    # From CUDA 13 on the runtime's package has no major in its name.
+    runtime = (f"nvidia-cuda-runtime-cu{major}", "nvidia-cuda-runtime")
+    return {
+        "cuda_packages": _first(metadata, runtime, _PLUGIN_EXTRAS, build, pythons),
+        "cudnn_packages": _first(
+            metadata, (f"nvidia-cudnn-cu{major}",), _PLUGIN_EXTRAS, build, pythons
+        ),
+    }
+
+
+def _first(
+    metadata: Metadata,
+    names: tuple[str, ...],
+    extras: tuple[str, ...],
+    build: Build,
+    pythons: Pythons,
+) -> str:
+    """The specifier of the first of the names that an extra asks for."""
+    texts = (
+        needed(metadata, name, architecture=build.architecture, pythons=pythons, extra=extra)
+        for name in names
+        for extra in extras
+    )
+    return next((text for text in texts if text), "")
+
+
+def _exact(specifier: str) -> str:
+    clauses = list(SpecifierSet(specifier))
+    return clauses[0].version if len(clauses) == 1 and clauses[0].operator == "==" else ""
+
+
+def _minor_floor(specifier: str) -> str:
+    """`12.5` for `==12.5.82` and `>=12.5.82,<13.0`."""
+    for clause in SpecifierSet(specifier):
+        if clause.operator in {"==", ">=", "~="}:
+            return ".".join(clause.version.split(".")[:2])
+    return ""
