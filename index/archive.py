@@ -12,14 +12,15 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import IO, Protocol, cast
 
 from packaging.utils import canonicalize_name
 
 from .metadata import MetadataError
 
-__all__ = ["RangeReader", "sdist_metadata", "wheel_metadata"]
+__all__ = ["RangeReader", "sdist_files", "wheel_metadata"]
 
 # Bytes of a METADATA member: the longest descriptions seen are a few hundred KiB.
 _MEMBER_LIMIT = 16 << 20
@@ -144,41 +145,40 @@ def _find_metadata(names: list[str], project: str) -> str:
     return found[0]
 
 
-def sdist_metadata(body: bytes, filename: str) -> bytes:
-    """The PKG-INFO at the top of an sdist.
+def sdist_files(body: bytes, filename: str, is_wanted: Callable[[str], bool]) -> dict[str, bytes]:
+    """Files of an sdist by path, without its top folder; of two with a path the first.
 
-    Raises MetadataError when there is none or the archive cannot be read.
+    is_wanted: chooses by path. Files that are longer than any should be are left out.
+
+    Raises MetadataError when the archive cannot be read.
     """
+    walk = _zip_files if filename.endswith(".zip") else _tar_files
+    found: dict[str, bytes] = {}
     try:
-        reader = _zip_pkg_info if filename.endswith(".zip") else _tar_pkg_info
-        return reader(body)
+        for path, size, read in walk(body):
+            inner = path.removeprefix("./").partition("/")[2]
+            if size <= _MEMBER_LIMIT and inner not in found and is_wanted(inner):
+                found[inner] = read()
     except _BROKEN as error:
         raise MetadataError(f"the sdist cannot be read ({error})") from error
+    return found
 
 
-def _tar_pkg_info(body: bytes) -> bytes:
+def _tar_files(body: bytes) -> Iterator[tuple[str, int, Callable[[], bytes]]]:
     with (
         gzip.GzipFile(fileobj=io.BytesIO(body)) as unzipped,
         tarfile.open(fileobj=_Bounded(unzipped.read), mode="r|") as archive,
     ):
         for member in archive:
-            if member.isfile() and _is_top_pkg_info(member.name):
-                opened = archive.extractfile(member)
-                if opened is not None and member.size <= _MEMBER_LIMIT:
-                    return opened.read()
-    raise MetadataError("the sdist has no PKG-INFO")
+            opened = archive.extractfile(member) if member.isfile() else None
+            if opened is not None:
+                yield member.name, member.size, opened.read
 
 
-def _zip_pkg_info(body: bytes) -> bytes:
+def _zip_files(body: bytes) -> Iterator[tuple[str, int, Callable[[], bytes]]]:
     with zipfile.ZipFile(io.BytesIO(body)) as archive:
         for info in archive.infolist():
-            if _is_top_pkg_info(info.filename) and info.file_size <= _MEMBER_LIMIT:
-                return archive.read(info)
-    raise MetadataError("the sdist has no PKG-INFO")
-
-
-def _is_top_pkg_info(path: str) -> bool:
-    return path.removeprefix("./").split("/")[1:] == ["PKG-INFO"]
+            yield info.filename, info.file_size, partial(archive.read, info)
 
 
 class _Bounded(io.RawIOBase):

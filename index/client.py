@@ -16,12 +16,20 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import msgspec
 
-from ..errors import BuilderError, UserError
+from ..errors import BuilderError, Failure, UserError
 from .flat import by_project, folder_links, local_page_links
 from .http import Answer, Fetcher
 from .links import Link, PageError, pack, read_html, read_json, resolve, unpack
 from .location import Location, display
-from .metadata import Metadata, MetadataError, NoMetadata, dump_metadata, load_metadata
+from .metadata import (
+    Metadata,
+    MetadataError,
+    NoMetadata,
+    dump_failure,
+    dump_metadata,
+    load_failure,
+    load_metadata,
+)
 from .page import File, Page
 from .release import ReleaseReader
 from .store import Store
@@ -44,6 +52,11 @@ _FLAT_ACCEPT = "text/html, application/xhtml+xml;q=0.9"
 _JSON_TYPES = frozenset({"application/vnd.pypi.simple.v1+json", "application/json"})
 
 _METADATA = "metadata"
+
+# Releases that say nothing without a build; part of the name is the number of the rules by which
+# that was found, which a release of cogpack that reads more raises.
+_SILENT = "silent-2"
+_SIZE = "size"
 
 T = TypeVar("T")
 
@@ -128,6 +141,13 @@ class IndexClient:
         if answer.status != 200:
             raise BuilderError(f"{display(file.url)} answered {answer.status}")
         return hashlib.sha256(answer.body).hexdigest()
+
+    def size(self, file: File, location: Location | None = None) -> int | None:
+        """The size of a file in bytes, for an index that announces none.
+
+        None when the server does not tell, or may not be asked; what it told once is kept.
+        """
+        return self._once(("size", file.url), lambda: self._size(file, location))
 
     def start(self, jobs: Iterable[Callable[[], object]]) -> list[Future[object]]:
         """Run calls of this client on its pool; what they find is remembered.
@@ -227,6 +247,27 @@ class IndexClient:
             self._pages = PageCache(self._store, freshness)
         return self._pages
 
+    def _size(self, file: File, location: Location | None) -> int | None:
+        key = file.sha256
+        kept = self._store.read(_SIZE, key) if key else None
+        if kept is not None and kept.isdigit():
+            return int(kept)
+        if self.policy.offline or file.url.startswith("file:"):
+            return None
+        try:
+            # Of the file itself, and not of a compressed transfer.
+            answer = self._fetcher.get(
+                file.url, headers={"accept-encoding": "identity"}, location=location, method="HEAD"
+            )
+        except Failure:
+            return None
+        told = answer.headers.get("content-length", "")
+        if answer.status != 200 or not told.isdigit():
+            return None
+        if key:
+            self._store.write(_SIZE, key, told.encode())
+        return int(told)
+
     def _metadata(
         self, name: str, files: Sequence[File], location: Location | None
     ) -> Metadata | NoMetadata:
@@ -243,17 +284,24 @@ class IndexClient:
         metadata = self._releases.read(name, files, location)
         if is_kept and isinstance(metadata, Metadata):
             self._store.write(_METADATA, key, dump_metadata(metadata))
+        elif is_kept and isinstance(metadata, NoMetadata):
+            self._store.write(_SILENT, key, dump_failure(metadata))
         return metadata
 
-    def _stored(self, key: str, name: str, file: File) -> Metadata | None:
-        body = self._store.read(_METADATA, key)
-        if body is None:
-            return None
-        try:
-            metadata = load_metadata(body)
-        except MetadataError:
-            return None
-        return metadata if (metadata.name, metadata.version) == (name, file.version) else None
+    def _stored(self, key: str, name: str, file: File) -> Metadata | NoMetadata | None:
+        for kind, load in ((_METADATA, load_metadata), (_SILENT, load_failure)):
+            body = self._store.read(kind, key)
+            if body is None:
+                continue
+            try:
+                found = load(body)
+            except MetadataError:
+                continue
+            if isinstance(found, NoMetadata) and not (self.policy.offline or found.is_final):
+                continue
+            if (found.name, found.version) == (name, file.version):
+                return found
+        return None
 
 
 def _convert(answer: Answer, name: str, location: Location) -> bytes:

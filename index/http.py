@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 from ..errors import BuilderError, RetryableError, UserError
@@ -98,6 +98,8 @@ class _Asked:
     limit: int | None
     token: str = field(repr=False)
     challenge: bool
+    method: Literal["GET", "HEAD", "POST"]
+    form: dict[str, str] = field(repr=False)
 
 
 class Fetcher:
@@ -130,6 +132,8 @@ class Fetcher:
         limit: int | None = None,
         token: str = "",
         challenge: bool = False,
+        method: Literal["GET", "HEAD", "POST"] = "GET",
+        form: Mapping[str, str] | None = None,
     ) -> Answer:
         """GET a URL; network faults, 429 and 5xx are tried again.
 
@@ -138,6 +142,7 @@ class Fetcher:
         token: a bearer token for the URL's own server (RFC 6750); a redirect to another server
             is followed without it.
         challenge: a 401 is an answer, whose `www-authenticate` the caller reads.
+        method, form: another request than GET, and what a POST sends; it must bear repetition.
 
         Raises RetryableError when the network or the server fails to the end, UserError when the
         server refuses the credential, BuilderError for another refusal, OversizedError past the
@@ -161,7 +166,16 @@ class Fetcher:
             reraise=True,
         )
         try:
-            asked = _Asked(url, dict(headers or {}), location, limit, token, challenge)
+            asked = _Asked(
+                url,
+                dict(headers or {}),
+                location,
+                limit,
+                token,
+                challenge,
+                method,
+                dict(form or {}),
+            )
             return tries(self._follow, asked, deadline)
         except _AgainError as error:
             raise RetryableError(
@@ -210,7 +224,9 @@ class Fetcher:
 
         client = self._open()
         try:
-            request = client.build_request("GET", url, headers=asked.headers)
+            request = client.build_request(
+                asked.method, url, headers=asked.headers, data=asked.form or None
+            )
         except httpx.InvalidURL as error:
             raise BuilderError(f"{display(url)} is malformed ({error})") from error
         auth: httpx.BasicAuth | None = None

@@ -6,7 +6,7 @@ versions of a project decodes the files of five and not of five hundred. Nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 from urllib.parse import unquote, urljoin, urlsplit, urlunsplit
@@ -15,7 +15,7 @@ import msgspec
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from .page import File, Page
+from .page import File, Page, Versions
 
 __all__ = ["Link", "PageError", "pack", "read_html", "read_json", "resolve", "unpack"]
 
@@ -146,32 +146,47 @@ def unpack(name: str, index: str, body: bytes) -> Page:
     """
     try:
         packed = _decode_releases(body)
-        raw = {Version(text): files for text, files in packed}
-    except (msgspec.DecodeError, InvalidVersion) as error:
+    except msgspec.DecodeError as error:
         raise PageError(str(error)) from error
-    return Page(name, index, _Releases(raw))
+    return Page(name, index, _Releases(packed))
 
 
 class _Releases(Mapping[Version, tuple[File, ...]]):
-    """Files by version, decoded at first use."""
+    """Files by version; versions and files are read when they are first looked at.
 
-    def __init__(self, raw: Mapping[Version, msgspec.Raw]) -> None:
-        self._raw = raw
+    versions: the keys, newest first.
+    """
+
+    def __init__(self, packed: Sequence[tuple[str, msgspec.Raw]]) -> None:
+        self._packed = packed
+        self.versions = Versions([text for text, _ in packed])
+        self._places: dict[Version, int] = {}
         self._read: dict[Version, tuple[File, ...]] = {}
 
     def __getitem__(self, version: Version) -> tuple[File, ...]:
         files = self._read.get(version)
         if files is None:
-            packed = _decode_files(self._raw[version])
-            found = (_unpack_file(item, version) for item in packed)
+            raw = self._packed[self._place(version)][1]
+            found = (_unpack_file(item, version) for item in _decode_files(raw))
             files = self._read[version] = tuple(sorted(found, key=_file_order))
         return files
 
+    def _place(self, version: Version) -> int:
+        """Where the version is, or KeyError; what is passed on the way is remembered."""
+        place = self._places.get(version)
+        if place is not None:
+            return place
+        for number, known in enumerate(self.versions):
+            self._places[known] = number
+            if known == version:
+                return number
+        raise KeyError(version)
+
     def __iter__(self) -> Iterator[Version]:
-        return iter(self._raw)
+        return iter(self.versions)
 
     def __len__(self) -> int:
-        return len(self._raw)
+        return len(self._packed)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Mapping):

@@ -5,6 +5,7 @@ Parsing forgives what real packages do wrong and says so in `warnings`; fetching
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -17,7 +18,16 @@ from packaging.version import InvalidVersion, Version
 
 from .page import mend_specifier, python_specifier
 
-__all__ = ["Metadata", "MetadataError", "NoMetadata", "parse_metadata"]
+__all__ = [
+    "Metadata",
+    "MetadataError",
+    "NoMetadata",
+    "parse_metadata",
+    "stated_metadata",
+    "with_extra",
+]
+
+_EXTRA = re.compile(r"""extra == ["']([^"']+)["']""")
 
 # Core metadata fields whose value must be static before an sdist's PKG-INFO may be believed.
 _NEEDED_STATIC = ("requires-dist", "requires-python", "provides-extra")
@@ -28,6 +38,10 @@ _STATIC_SDIST_VERSION = Version("2.2")
 
 class MetadataError(ValueError):
     """Metadata that cannot be used: malformed, of another project, or not static."""
+
+
+class UnservedError(MetadataError):
+    """A file that the server does not hand out, this time."""
 
 
 @dataclass(frozen=True)
@@ -65,11 +79,13 @@ class NoMetadata:
     """A release whose metadata cannot be had: an ordinary answer, the release is then unusable.
 
     reasons: for each source that was tried, why it gave nothing.
+    is_final: whether every file was read, so that asking again is of no use.
     """
 
     name: str
     version: Version
     reasons: tuple[str, ...]
+    is_final: bool = field(default=True, compare=False)
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}: {'; '.join(self.reasons)}"
@@ -85,7 +101,15 @@ class _Packed(msgspec.Struct, frozen=True, array_like=True):
     warnings: tuple[str, ...]
 
 
+class _PackedFailure(msgspec.Struct, frozen=True, array_like=True):
+    name: str
+    version: str
+    reasons: tuple[str, ...]
+    is_final: bool
+
+
 _decode = msgspec.msgpack.Decoder(_Packed).decode
+_decode_failure = msgspec.msgpack.Decoder(_PackedFailure).decode
 
 
 def parse_metadata(body: bytes, *, source: str = "", sdist: bool = False) -> Metadata:
@@ -128,6 +152,49 @@ def parse_metadata(body: bytes, *, source: str = "", sdist: bool = False) -> Met
     )
 
 
+def stated_metadata(
+    name: str, version: Version, lines: Iterable[str], requires_python: str = "", *, source: str
+) -> Metadata:
+    """Metadata out of requirements that stand elsewhere than in a METADATA file.
+
+    name: normalised. lines: PEP 508, those of extras with a marker on `extra`.
+
+    Raises MetadataError when a line or the Python cannot be read: nobody has to mend what is not
+    a published file.
+    """
+    if requires_python and python_specifier(requires_python) is None:
+        raise MetadataError(f"Requires-Python {requires_python!r} cannot be read")
+    extras = set()
+    texts = []
+    for line in lines:
+        try:
+            read = _requirement(" ".join(line.split()))
+        except InvalidRequirement as error:
+            raise MetadataError(f"{line!r} cannot be read ({error})") from error
+        extras |= set(_EXTRA.findall(str(read.marker))) if read.marker is not None else set()
+        texts.append(str(read))
+    return Metadata(
+        name=name,
+        version=version,
+        requirement_texts=tuple(texts),
+        requires_python_text=requires_python,
+        provides_extra=tuple(sorted(canonicalize_name(extra) for extra in extras)),
+        source=source,
+    )
+
+
+def with_extra(text: str, key: str) -> str:
+    """A requirement as one of an extra; the key may be setuptools' `extra:marker` or `:marker`."""
+    extra, _, condition = key.partition(":")
+    parts = [f"({condition})"] if condition else []
+    body, semicolon, marker = text.partition(";")
+    if semicolon:
+        parts.insert(0, f"({marker.strip()})")
+    if extra:
+        parts.append(f'extra == "{canonicalize_name(extra)}"')
+    return f"{body.strip()} ; {' and '.join(parts)}" if parts else body.strip()
+
+
 def dump_metadata(metadata: Metadata) -> bytes:
     """The compact form that the cache keeps."""
     return msgspec.msgpack.encode(
@@ -164,19 +231,36 @@ def load_metadata(body: bytes) -> Metadata:
     )
 
 
+def dump_failure(failure: NoMetadata) -> bytes:
+    """The compact form that the cache keeps."""
+    return msgspec.msgpack.encode(
+        _PackedFailure(failure.name, str(failure.version), failure.reasons, failure.is_final)
+    )
+
+
+def load_failure(body: bytes) -> NoMetadata:
+    """The failure of a compact form.
+
+    Raises MetadataError when the bytes are none.
+    """
+    try:
+        packed = _decode_failure(body)
+        return NoMetadata(packed.name, Version(packed.version), packed.reasons, packed.is_final)
+    except (msgspec.DecodeError, InvalidVersion) as error:
+        raise MetadataError(str(error)) from error
+
+
 def _require_static(metadata_version: str, dynamic: Iterable[str]) -> None:
     try:
         version = Version(metadata_version)
     except InvalidVersion as error:
         raise MetadataError("its Metadata-Version is malformed") from error
     if version < _STATIC_SDIST_VERSION:
-        raise MetadataError(
-            f"its metadata is version {version}: only a build would tell the dependencies"
-        )
+        raise MetadataError(f"its metadata is version {version}")
     changing = {item.lower() for item in dynamic}.intersection(_NEEDED_STATIC)
     if changing:
         names = ", ".join(sorted(item.title() for item in changing))
-        raise MetadataError(f"{names} is dynamic: only a build would tell the dependencies")
+        raise MetadataError(f"its {names} is dynamic")
 
 
 def _mend_all(lines: Iterable[str], warnings: list[str]) -> tuple[str, ...]:

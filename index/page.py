@@ -5,18 +5,18 @@ How a page is read from HTML, JSON or a folder is in `links.py`; where it is fet
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from typing import Literal
+from typing import Literal, overload
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.tags import Tag
 from packaging.utils import BuildTag, InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
 
-__all__ = ["File", "Page", "python_specifier"]
+__all__ = ["File", "Page", "Versions", "python_specifier"]
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,42 @@ class File:
         return tags, build
 
 
+class Versions(Sequence[Version]):
+    """Versions in the order of a page, each read when it is first looked at.
+
+    A page has hundreds, and a resolver takes one of the first in most cases. Safe to use from
+    several threads: what two of them read at once is the same.
+    """
+
+    def __init__(self, source: Sequence[str | Version]) -> None:
+        self._found: list[str | Version] = list(source)
+
+    @overload
+    def __getitem__(self, index: int) -> Version: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Version, ...]: ...
+    def __getitem__(self, index: int | slice) -> Version | tuple[Version, ...]:
+        if isinstance(index, slice):
+            return tuple(self)[index]
+        found = self._found[index]
+        if isinstance(found, str):
+            found = self._found[index] = Version(found)
+        return found
+
+    def __iter__(self) -> Iterator[Version]:
+        for position, found in enumerate(self._found):
+            yield self[position] if isinstance(found, str) else found
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __eq__(self, other: object) -> bool:
+        return tuple(self) == tuple(other) if isinstance(other, Sequence) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+
 @dataclass(frozen=True)
 class Page:
     """What one index has of one project.
@@ -86,10 +122,11 @@ class Page:
     releases: Mapping[Version, tuple[File, ...]]
     notes: tuple[str, ...] = field(default=(), compare=False)
 
-    @property
-    def versions(self) -> tuple[Version, ...]:
+    @cached_property
+    def versions(self) -> Versions:
         """The versions, newest first."""
-        return tuple(self.releases)
+        known = getattr(self.releases, "versions", None)
+        return known if isinstance(known, Versions) else Versions(list(self.releases))
 
     @cached_property
     def files(self) -> tuple[File, ...]:

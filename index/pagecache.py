@@ -1,50 +1,47 @@
-"""The HTTP cache for index pages: hishel's RFC 9111 rules over the files of `store.py`.
+"""The cache of index pages: what is fresh is read here, what is not is asked for again.
 
 Pages are kept in the compact form of `links.py`, so that a hit costs neither HTML nor JSON parsing.
-How long a page is fresh is decided here and not by the server; what is asked again is asked
-conditionally (ETag, Last-Modified). Credentials never reach this layer.
+How long a page is fresh is decided here and not by the server. Asking again is the subject of
+`revalidate.py`, which alone loads the HTTP and cache libraries: a run whose pages are all fresh, or
+that may not use the network, does without them. Credentials never reach this layer.
 """
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable, Iterator, Mapping
-from email.utils import formatdate
+import time
+from collections.abc import Callable, Mapping
+from email.utils import parsedate_to_datetime
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
-import hishel
-import httpx
 import msgspec
-from hishel.httpx import CacheTransport
 
-from .http import Answer
 from .store import Store
 
-__all__ = ["PageCache"]
+if TYPE_CHECKING:
+    from .http import Answer
+
+__all__ = ["Entry", "PageCache", "entry_name", "read_entry", "remove_entry", "write_entry"]
 
 _KIND = "pages"
-
-# Status codes of answers that are kept: a page, and that there is none.
-_KEPT = frozenset({200, 404, 410})
-
-# The headers that revalidation needs; the others of the server are of no use in the cache.
-_KEPT_HEADERS = ("etag", "last-modified")
 
 # Seconds; a page of this age counts as fresh for a run without network.
 _FOREVER = 100 * 365 * 86400
 
-Ask = Callable[[str, Mapping[str, str]], Answer]
-Convert = Callable[[Answer], bytes]
+Ask = Callable[[str, Mapping[str, str]], "Answer"]
+Convert = Callable[["Answer"], bytes]
 
 
-class _Entry(msgspec.Struct, array_like=True):
+class Entry(msgspec.Struct, array_like=True):
+    """An answer as it is kept: `headers` has what revalidation needs and `date`, its time."""
+
     url: str
     status: int
     headers: dict[str, str]
     body: bytes
 
 
-_decode = msgspec.msgpack.Decoder(_Entry).decode
+_decode = msgspec.msgpack.Decoder(Entry).decode
 
 
 class PageCache:
@@ -55,7 +52,8 @@ class PageCache:
     """
 
     def __init__(self, store: Store, freshness: int | None) -> None:
-        self._storage = _Storage(store, _FOREVER if freshness is None else freshness)
+        self._store = store
+        self._freshness = _FOREVER if freshness is None else freshness
 
     def get(
         self, url: str, accept: str, ask: Ask, convert: Convert, *, refresh: bool = False
@@ -67,116 +65,50 @@ class PageCache:
         convert: makes the bytes to keep from an answer with a body.
         refresh: ask the server even when the page is fresh.
         """
-        transport = CacheTransport(
-            _Converter(ask, convert),
-            storage=self._storage,
-            rfc=hishel.CacheOptions(shared=False),
-        )
-        headers = {"accept": accept}
-        if refresh:
-            headers["cache-control"] = "no-cache"
         # A page that is read in two ways has two compact forms.
-        extensions = {"caching": {"key": f"{accept} {url}"}}
-        request = httpx.Request("GET", url, headers=headers, extensions=extensions)
-        response = transport.handle_request(request)
-        body = response.read()
-        return body if response.status_code == 200 else None
+        key = f"{accept} {url}"
+        entry = None if refresh else read_entry(self._store, entry_name(key))
+        if entry is not None and 0 <= _age(entry) < self._freshness:
+            return entry.body if entry.status == 200 else None
+        from .revalidate import revalidated
 
-
-class _Converter(httpx.BaseTransport):
-    """The server as the cache sees it: converted bodies, our own headers."""
-
-    def __init__(self, ask: Ask, convert: Convert) -> None:
-        self._ask = ask
-        self._convert = convert
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        wanted = ("accept", "if-none-match", "if-modified-since")
-        headers = {name: request.headers[name] for name in wanted if name in request.headers}
-        answer = self._ask(str(request.url), headers)
-        kept = {name: answer.headers[name] for name in _KEPT_HEADERS if name in answer.headers}
-        kept["date"] = formatdate(usegmt=True)
-        refused = "no-store" in answer.headers.get("cache-control", "")
-        kept["cache-control"] = "no-store" if refused else "max-age=0"
-        if answer.status == 304:
-            return httpx.Response(304, headers=kept)
-        body = self._convert(answer) if answer.status == 200 else b""
-        return httpx.Response(answer.status, headers=kept, content=body)
-
-
-class _Storage(hishel.BaseStorage):
-    """hishel's storage over `Store`: one file an URL, the latest answer only."""
-
-    def __init__(self, store: Store, freshness: int) -> None:
-        super().__init__()
-        self._store = store
-        self._freshness = freshness
-
-    def get_entries(self, key: str) -> list[hishel.Entry]:
-        name = _name(key)
-        entry = self._read(name)
-        if entry is None:
-            return []
-        # The age limit is of the reader and not of the writer: it may be another each run.
-        headers = {**entry.headers, "cache-control": f"max-age={self._freshness}"}
-        return [
-            hishel.Entry(
-                id=uuid.UUID(hex=name),
-                request=hishel.Request("GET", entry.url),
-                response=hishel.Response(
-                    entry.status, hishel.Headers(headers), iter((entry.body,))
-                ),
-            )
-        ]
-
-    def create_entry(
-        self,
-        request: hishel.Request,
-        response: hishel.Response,
-        key: str,
-        *,
-        ttl: float | None = None,
-        tti: float | None = None,
-    ) -> hishel.Entry:
-        stream = response.stream
-        pieces = iter(stream) if isinstance(stream, Iterator) else iter(())
-        kept = hishel.Response(
-            response.status_code, response.headers, self._save(request, response, key, pieces)
+        # What is not fresh by this clock is asked for, whatever the library thinks of its date.
+        refresh = refresh or entry is not None
+        return revalidated(
+            self._store, self._freshness, url, accept, key, ask, convert, refresh=refresh
         )
-        return hishel.Entry(id=uuid.UUID(hex=_name(key)), request=request, response=kept)
-
-    def update_headers(self, id: uuid.UUID, headers: hishel.Headers) -> None:  # noqa: A002
-        entry = self._read(id.hex)
-        if entry is not None:
-            entry.headers = _plain(headers)
-            self._store.write(_KIND, id.hex, msgspec.msgpack.encode(entry))
-
-    def remove_entry(self, id: uuid.UUID) -> None:  # noqa: A002
-        self._store.remove(_KIND, id.hex)
-
-    def _save(
-        self, request: hishel.Request, response: hishel.Response, key: str, pieces: Iterator[bytes]
-    ) -> Iterator[bytes]:
-        body = b"".join(pieces)
-        if response.status_code in _KEPT:
-            entry = _Entry(request.url, response.status_code, _plain(response.headers), body)
-            self._store.write(_KIND, _name(key), msgspec.msgpack.encode(entry))
-        yield body
-
-    def _read(self, name: str) -> _Entry | None:
-        found = self._store.read(_KIND, name)
-        if found is None:
-            return None
-        try:
-            return _decode(found)
-        except msgspec.DecodeError:
-            return None
 
 
-def _plain(headers: hishel.Headers) -> dict[str, str]:
-    return {name: headers[name] for name in headers if name in {"date", *_KEPT_HEADERS}}
-
-
-def _name(key: str) -> str:
-    """The 128 bits of hishel's key that fit a UUID: an entry's id must lead back to its file."""
+def entry_name(key: str) -> str:
+    """The 128 bits of a key that fit a UUID: hishel's id of an entry must lead back to its file."""
     return sha256(key.encode()).hexdigest()[:32]
+
+
+def read_entry(store: Store, name: str) -> Entry | None:
+    """The entry of that name; None when there is none, or one that cannot be read."""
+    found = store.read(_KIND, name)
+    if found is None:
+        return None
+    try:
+        return _decode(found)
+    except msgspec.DecodeError:
+        return None
+
+
+def write_entry(store: Store, name: str, entry: Entry) -> None:
+    """Keep an entry."""
+    store.write(_KIND, name, msgspec.msgpack.encode(entry))
+
+
+def remove_entry(store: Store, name: str) -> None:
+    """Forget an entry."""
+    store.remove(_KIND, name)
+
+
+def _age(entry: Entry) -> float:
+    """Seconds since the answer; negative, so of no use, when its date cannot be read."""
+    try:
+        moment = parsedate_to_datetime(entry.headers.get("date", ""))
+    except (TypeError, ValueError):
+        return -1.0
+    return time.time() - moment.timestamp()

@@ -1,11 +1,12 @@
 """Gets the metadata of one release from the cheapest source that has it.
 
 In order: the metadata file beside a wheel (PEP 658), METADATA read out of the wheel by ranges,
-the same for the release's other wheels, PKG-INFO of the sdist. Nothing is ever built.
+the same for the release's other wheels, what the sdist tells without a build (`static.py`).
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
@@ -13,11 +14,12 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from ..errors import BuilderError, RetryableError, UserError
-from .archive import RangeReader, sdist_metadata, wheel_metadata
+from .archive import RangeReader, sdist_files, wheel_metadata
 from .http import Fetcher, OversizedError
 from .location import Location, display
-from .metadata import Metadata, MetadataError, NoMetadata, parse_metadata
+from .metadata import Metadata, MetadataError, NoMetadata, UnservedError, parse_metadata
 from .page import File
+from .static import is_read, static_metadata
 
 __all__ = ["ReleaseReader"]
 
@@ -37,6 +39,8 @@ class ReleaseReader:
     def __init__(self, fetcher: Fetcher, *, download_limit: int = 64 << 20) -> None:
         self._fetcher = fetcher
         self._limit = download_limit
+        # Metadata files that a server lacked, less those that it had, of what was not announced.
+        self._lacking: Counter[str] = Counter()
 
     def read(
         self, name: str, files: Sequence[File], location: Location | None = None
@@ -49,34 +53,46 @@ class ReleaseReader:
         Raises RetryableError or UserError as `Fetcher.get` does, when the network is at fault.
         """
         wheels = [file for file in files if file.kind == "wheel"][: 1 + _OTHER_WHEELS]
-        reasons: list[str] = []
+        faults: list[tuple[File, MetadataError]] = []
         for number, wheel in enumerate(wheels):
-            found = self._of_wheel(name, wheel, location, reasons)
+            found = self._of_wheel(name, wheel, location, faults)
             if found is not None:
                 return found if number == 0 else replace(found, source="another wheel")
         for sdist in (file for file in files if file.kind == "sdist"):
             try:
-                body = sdist_metadata(self._whole(sdist, location), sdist.filename)
-                return self._checked(name, sdist, body, "the sdist", sdist=True)
+                body = self._whole(sdist, location)
+                found = static_metadata(
+                    sdist_files(body, sdist.filename, is_read), name, sdist.version
+                )
+                return _same(found, name, sdist)
             except MetadataError as fault:
-                reasons.append(f"{sdist.filename}: {fault}")
-        version = files[0].version
-        return NoMetadata(name, version, tuple(reasons) or ("the release has no wheel or sdist",))
+                faults.append((sdist, fault))
+        reasons = tuple(f"{file.filename}: {fault}" for file, fault in faults)
+        return NoMetadata(
+            name,
+            files[0].version,
+            reasons or ("the release has no wheel or sdist",),
+            is_final=not any(isinstance(fault, UnservedError) for _, fault in faults),
+        )
 
     def _of_wheel(
-        self, name: str, wheel: File, location: Location | None, reasons: list[str]
+        self,
+        name: str,
+        wheel: File,
+        location: Location | None,
+        faults: list[tuple[File, MetadataError]],
     ) -> Metadata | None:
-        steps = (
-            ("the metadata file", self._sibling),
-            ("the wheel", self._inside),
-        )
+        steps = [("the metadata file", self._sibling), ("the wheel", self._inside)]
+        # To be told that there is none takes some servers longer than to send a part of the wheel.
+        if wheel.metadata is None and self._lacking[urlsplit(wheel.url).netloc] > 0:
+            steps.reverse()
         for source, step in steps:
             try:
                 body = step(name, wheel, location)
                 if body is not None:
-                    return self._checked(name, wheel, body, source)
+                    return _same(parse_metadata(body, source=source), name, wheel)
             except MetadataError as fault:
-                reasons.append(f"{wheel.filename}: {fault}")
+                faults.append((wheel, fault))
         return None
 
     def _sibling(self, name: str, wheel: File, location: Location | None) -> bytes | None:
@@ -98,7 +114,10 @@ class ReleaseReader:
             # Object stores answer 400 or 403 for what they do not have. When it is the credential
             # that is refused, the wheel is refused too, and that is told.
             return None
-        if answer.is_absent or answer.status != 200:
+        is_there = answer.status == 200
+        if wheel.metadata is None:
+            self._lacking[urlsplit(wheel.url).netloc] += -1 if is_there else 1
+        if not is_there:
             return None
         announced = wheel.metadata if wheel.metadata != "yes" else None
         if announced and sha256(answer.body).hexdigest() != announced:
@@ -131,18 +150,15 @@ class ReleaseReader:
         except OversizedError as error:
             raise MetadataError(f"it has more than {self._limit} bytes") from error
         if answer.status != 200:
-            raise MetadataError(f"the server answered {answer.status}")
+            raise UnservedError(f"the server answered {answer.status}")
         _check_hash(file, answer.body)
         return answer.body
 
-    @staticmethod
-    def _checked(
-        name: str, file: File, body: bytes, source: str, *, sdist: bool = False
-    ) -> Metadata:
-        metadata = parse_metadata(body, source=source, sdist=sdist)
-        if (metadata.name, metadata.version) != (name, file.version):
-            raise MetadataError(f"it says it is {metadata.name} {metadata.version}")
-        return metadata
+
+def _same(metadata: Metadata, name: str, file: File) -> Metadata:
+    if (metadata.name, metadata.version) != (name, file.version):
+        raise MetadataError(f"it says it is {metadata.name} {metadata.version}")
+    return metadata
 
 
 class _Ranges:
@@ -178,7 +194,7 @@ class _Ranges:
             self._file.url, headers=headers, location=self._location, limit=self._limit
         )
         if answer.is_absent:
-            raise MetadataError(f"the server answered {answer.status}")
+            raise UnservedError(f"the server answered {answer.status}")
         if answer.status == 416:
             # No such range: an empty file, or a server that does not know ranges from the end.
             answer = self._fetcher.get(self._file.url, location=self._location, limit=self._limit)

@@ -9,7 +9,7 @@ import ast
 import importlib
 import importlib.util
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -24,6 +24,9 @@ from .store import cache_folder
 from .uvconf import read_uv
 
 __all__ = ["IndexOptions", "default_index_url", "find_sources", "http_settings", "open_client"]
+
+# A server that is there accepts a connection within this, however slow it then is.
+_SHORT_CONNECT_SECONDS = 3.0
 
 
 @dataclass(frozen=True)
@@ -125,9 +128,12 @@ def open_client(
     offline: bool = False,
     refresh: bool = False,
     options: IndexOptions | None = None,
+    patience: float | None = None,
 ) -> IndexClient:
     """A client for these indexes, with the cache folder and the settings of the environment.
 
+    patience: seconds that a request may take, for who would rather do without its answer: it is
+        made once, and a server that does not even connect is given up soon.
     `COGPACK_INDEX_FRESHNESS` is the freshness of pages in seconds.
 
     Raises UserError when a setting is malformed.
@@ -135,9 +141,22 @@ def open_client(
     pip = read_pip(environ)
     trusted = options.trusted_hosts if options else ()
     book = CredentialBook(sources.all, environ)
-    fetcher = Fetcher(http_settings(environ, pip, trusted), book)
+    settings = http_settings(environ, pip, trusted)
+    if patience is not None:
+        settings = _hurried(settings, patience)
+    fetcher = Fetcher(settings, book)
     policy = CachePolicy(_freshness(environ), offline, refresh)
     return IndexClient(cache_folder(environ), policy, fetcher)
+
+
+def _hurried(settings: HttpSettings, seconds: float) -> HttpSettings:
+    return replace(
+        settings,
+        connect_seconds=min(settings.connect_seconds, _SHORT_CONNECT_SECONDS),
+        read_seconds=min(settings.read_seconds, seconds / 2),
+        total_seconds=min(settings.total_seconds, seconds),
+        attempts=1,
+    )
 
 
 def default_index_url() -> str:

@@ -19,6 +19,7 @@ from ..errors import Fault, UserError
 from ..origin import Origin
 from .redact import quote_text
 from .requirements import Entry, parse_packages
+from .stated import Stated, read_stated
 
 __all__ = ["FILE", "LOCK_FILE", "OptionalGroup", "PyProject", "read_pyproject"]
 
@@ -29,7 +30,7 @@ MAX_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class OptionalGroup:
-    """An extra of the project: its normalised name and what it needs."""
+    """An extra or a dependency group of the project: its normalised name and what it needs."""
 
     name: str
     entries: tuple[Entry, ...]
@@ -44,15 +45,18 @@ class PyProject:
     empty without one, and `requires_python_origin`, its line, is None.
     build_requires, build_backend: of [build-system], empty without it.
     poetry: the line of [tool.poetry.dependencies] in a file without [project], None otherwise.
+    groups: of [dependency-groups], each with what it includes (PEP 735).
     has_uv_lock: whether uv.lock stands beside it. default_groups: the dependency groups that uv
     installs by default ([tool.uv]); None means all. indexes: uv's own, name (may be empty) and URL.
     scripts: of [project.scripts], name and `module:function`, each with its line.
+    stated: what releases need, of [[tool.uv.dependency-metadata]].
     """
 
     name: str = ""
     has_project: bool = False
     dependencies: tuple[Entry, ...] = ()
     optional: tuple[OptionalGroup, ...] = ()
+    groups: tuple[OptionalGroup, ...] = ()
     dynamic: tuple[str, ...] = ()
     requires_python: str = ""
     requires_python_origin: Origin | None = None
@@ -63,6 +67,7 @@ class PyProject:
     default_groups: tuple[str, ...] | None = ("dev",)
     indexes: tuple[tuple[str, str], ...] = ()
     scripts: tuple[tuple[str, str, Origin], ...] = ()
+    stated: tuple[Stated, ...] = ()
 
 
 def read_pyproject(root: Path) -> PyProject | None:
@@ -130,6 +135,7 @@ class _Reader:
                 build_backend=build_backend,
                 poetry=self._poetry(),
                 has_uv_lock=has_lock,
+                stated=self._stated(),
             )
         python, python_origin = self._requires_python(project)
         name = self._text(project, "name", "project")
@@ -138,6 +144,7 @@ class _Reader:
             has_project=True,
             dependencies=self._entries(self._texts(project, "dependencies", "project")),
             optional=tuple(self._optional(project)),
+            groups=tuple(self._groups()),
             dynamic=tuple(text for text, _ in self._texts(project, "dynamic", "project")),
             requires_python=python,
             requires_python_origin=python_origin,
@@ -147,6 +154,7 @@ class _Reader:
             default_groups=self._default_groups(),
             indexes=tuple(self._indexes()),
             scripts=tuple(self._scripts(project)),
+            stated=self._stated(),
         )
 
     def _scripts(self, project: dict[str, Any]) -> Iterator[tuple[str, str, Origin]]:
@@ -174,6 +182,12 @@ class _Reader:
         for index in indexes if isinstance(indexes, list) else []:
             if isinstance(index, dict):
                 yield str(index.get("name", "")), str(index.get("url", ""))
+
+    def _stated(self) -> tuple[Stated, ...]:
+        def fault(message: str, near: str) -> None:
+            self._fault(message, self._line(near), "see docs/lock.md")
+
+        return tuple(read_stated(self._uv().get("dependency-metadata", []), fault))
 
     def _line(self, needle: str, after: int = 0) -> int:
         """The first line from `after` on that contains a text; `after` itself when none does."""
@@ -237,6 +251,44 @@ class _Reader:
         for name in sorted(groups):
             entries = self._entries(self._texts(groups, name, path))
             yield OptionalGroup(canonicalize_name(name), entries)
+
+    def _groups(self) -> Iterator[OptionalGroup]:
+        path = "dependency-groups"
+        tables = self._table(self._tables, path, path)
+        groups: dict[str, tuple[int, Any]] = {
+            canonicalize_name(name): (self._key(name, path), tables[name])
+            for name in sorted(tables)
+        }
+        for name in groups:
+            entries = self._entries(self._members(name, groups, ()))
+            yield OptionalGroup(name, tuple(dict.fromkeys(entries)))
+
+    def _members(
+        self, name: str, groups: dict[str, tuple[int, Any]], above: tuple[str, ...]
+    ) -> list[tuple[str, Origin]]:
+        """The requirements of a group and of those that it includes.
+
+        groups: line and members by name. above: the groups that include this one.
+        """
+        path = "dependency-groups"
+        line, members = groups.get(name, (self._header(path), []))
+        if name in above or name not in groups:
+            what = "includes itself" if name in above else "is included and does not exist"
+            self._fault(f"{path}.{name} {what}", line, "remove the include-group")
+            return []
+        found: list[tuple[str, Origin]] = []
+        for member in members if isinstance(members, list) else [None]:
+            if isinstance(member, str):
+                place = Origin(FILE, self._line(member, line), quote_text(member))
+                found.append((member, place))
+                continue
+            match member:
+                case {"include-group": str(included), **rest} if not rest:
+                    found += self._members(canonicalize_name(included), groups, (*above, name))
+                case _:
+                    hint = 'its members are requirements and {include-group = "NAME"}'
+                    self._fault(f"{path}.{name} is no list of requirements", line, hint)
+        return found
 
     def _requires_python(self, project: dict[str, Any]) -> tuple[str, Origin | None]:
         written = self._text(project, "requires-python", "project")

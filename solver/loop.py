@@ -15,13 +15,15 @@ from packaging.version import Version
 
 from ..compat.rows import Override
 from ..compat.tables import Tables
-from ..errors import CogpackError, Fault, UserError
+from ..errors import CogpackError, UserError
 from ..index.location import Location, parse_location
 from ..origin import Origin
 from .conflict import Conflict
+from .loop_report import oddities, rare_collections, report_unknown
 from .loop_wishes import Correction, barred, corrections, is_behind, keeping, wishful
 from .open_catalog import Catalog, View, limitations
 from .open_model import Ask, OpenOptions, range_of
+from .open_prefetch import ask_ahead
 from .open_resolve import Missing, OpenFailure, OpenSolution, resolve_open
 from .open_target import MACHINES, Target
 from .open_universe import learned
@@ -30,6 +32,7 @@ from .problem import Problem, prepare
 from .requirement import Requirement
 from .resolution import Resolution
 from .sat import Engine
+from .silent import MetadataSource
 from .solve import resolution_of
 from .universe import Candidate, Relation, Universe
 
@@ -62,6 +65,7 @@ class Question:
     settled: packages whose versions the matrix decides; see `settled_packages`.
     keep: specifiers, by package of the matrix, that are kept as far as nothing speaks against it
         (those of an old lock). upgrade: packages that are to be as new as they can before that.
+    source: knows versions that the tables do not; see `silent`.
     """
 
     requirements: tuple[Requirement, ...]
@@ -74,6 +78,7 @@ class Question:
     overrides: tuple[Override, ...] = ()
     keep: tuple[tuple[str, str], ...] = ()
     upgrade: frozenset[str] = frozenset()
+    source: MetadataSource | None = None
 
     @property
     def machine(self) -> str:
@@ -117,6 +122,12 @@ def agree(question: Question, catalog: Catalog, *, explain: bool = True) -> Agre
     faults = limitations(question.asks)
     if faults:
         raise UserError(faults)
+    with rare_collections():
+        return _agree(question, catalog, explain=explain)
+
+
+def _agree(question: Question, catalog: Catalog, *, explain: bool) -> Agreement | Conflict:
+    ask_ahead(catalog, question.asks, question.settled)
     first = _Loop(question, catalog)
     outcome = first.run()
     last = first
@@ -127,7 +138,7 @@ def agree(question: Question, catalog: Catalog, *, explain: bool = True) -> Agre
         outcome = last.run()
     if outcome is not None:
         return outcome
-    _report_unknown(question, catalog)
+    report_unknown(question.asks, catalog)
     if not explain:
         return Conflict(())
     from .open_explain import explained_conflict
@@ -174,7 +185,7 @@ class _Loop:
             elif isinstance(outcome, OpenFailure):
                 self._learn(outcome, chosen, resolution, view)
             elif not (self._correct(outcome) or self._outdates(outcome, view)):
-                return self._agreement(resolution, outcome, view.target, turn)
+                return self._agreement(resolution, outcome, view, turn)
         raise CogpackError(f"the two solvers did not agree in {MAX_TURNS} turns")
 
     def problems(self) -> Iterator[Problem]:
@@ -220,7 +231,7 @@ class _Loop:
             roots |= self._names & question.settled
         matrix = question.universe(frozenset(roots))
         # Versions that the tables do not know are filled in before the indexes are laid over them.
-        matrix = prepare(wanted, matrix).universe
+        matrix = prepare(wanted, matrix, question.source).universe
         self._matrix_names = frozenset(matrix.packages)
         kept, keepers = keeping(question.keep, matrix)
         wanted = (*wanted, *kept)
@@ -362,7 +373,7 @@ class _Loop:
         return bool(kept_old)
 
     def _agreement(
-        self, resolution: Resolution, solution: OpenSolution, target: Target, turn: int
+        self, resolution: Resolution, solution: OpenSolution, view: View, turn: int
     ) -> Agreement:
         versions = {one.name: str(one.version) for one in solution.packages}
         forced = {name for name in self._forced if name not in versions}
@@ -381,25 +392,10 @@ class _Loop:
         warnings = [
             *resolution.warnings,
             *(f"known override {one.text}" for one in sorted(told) if not one.kept),
+            *oddities(solution, view),
         ]
         final = replace(resolution, choices=choices, warnings=tuple(warnings))
-        return Agreement(final, solution, target, tuple(sorted(told)), turn)
-
-
-def _report_unknown(question: Question, catalog: Catalog) -> None:
-    """Names that no index has are a fault by themselves."""
-    places = ", ".join(one.display for one in catalog.sources.all) or "no index"
-    faults = [
-        Fault(
-            f"no package index has a package named {ask.name}",
-            ask.origin,
-            f"check the spelling; looked at: {places}",
-        )
-        for ask in question.asks
-        if ask.name in catalog.missing and not ask.is_direct and not ask.constraint
-    ]
-    if faults:
-        raise UserError(faults)
+        return Agreement(final, solution, view.target, tuple(sorted(told)), turn)
 
 
 def _location(url: str) -> Location:

@@ -7,13 +7,13 @@ and one set of indexes see it. What is chosen among the offers is the provider's
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, Protocol
 from urllib.parse import unquote, urlsplit
 
 from packaging.markers import Marker
@@ -29,7 +29,7 @@ from ..errors import Fault, UserError
 from ..index.client import IndexClient
 from ..index.indexset import IndexSet, Sources
 from ..index.location import Location, parse_location
-from ..index.metadata import Metadata, NoMetadata
+from ..index.metadata import Metadata, NoMetadata, stated_metadata, with_extra
 from ..index.page import File, Page, python_specifier
 from .open_model import Ask, OpenOptions
 from .open_target import Target
@@ -71,12 +71,29 @@ class Offer:
         return bool(self.files) and self.files[0].yanked
 
 
+class Statement(Protocol):
+    """What the user says that a release needs, or every release when version is empty.
+
+    name: normalised. requires: PEP 508 lines. requires_python: a specifier set.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def requires(self) -> tuple[str, ...]: ...
+    @property
+    def requires_python(self) -> str: ...
+
+
 @dataclass
 class Catalog:
     """Opens the indexes and remembers what was seen of them.
 
     root: the project folder, that direct asks start from. environ: for variables in URLs.
     exclude_newer: files uploaded at or after it do not exist.
+    stated: what the user says of releases; it counts in place of their own metadata.
     metadata: everything that was read, by name, index and version. pages: the same for pages.
     missing: packages that no index has.
     """
@@ -87,6 +104,7 @@ class Catalog:
     root: Path = Path()
     environ: Mapping[str, str] = field(default_factory=dict)
     exclude_newer: datetime | None = None
+    stated: tuple[Statement, ...] = ()
     metadata: dict[tuple[str, str, Version], Metadata | NoMetadata] = field(default_factory=dict)
     pages: dict[tuple[str, str], Page] = field(default_factory=dict)
     missing: set[str] = field(default_factory=set)
@@ -189,7 +207,7 @@ class View:
             self.catalog.missing.add(name)
         return page
 
-    def versions(self, name: str) -> tuple[Version, ...]:
+    def versions(self, name: str) -> Sequence[Version]:
         """All versions of the page, newest first."""
         page = self.page(name)
         return page.versions if page is not None else ()
@@ -221,6 +239,9 @@ class View:
 
     def _read(self, offer: Offer) -> Metadata | NoMetadata:
         ask = offer.ask
+        told = _told(self.catalog.stated, offer)
+        if told is not None:
+            return told
         if ask is None:
             return self.index.metadata_of(offer.name, offer.files)
         if ask.declared is not None:
@@ -346,7 +367,7 @@ def _declared(ask: Ask) -> Metadata:
     assert declared is not None  # noqa: S101  # the caller has looked
     lines = [*declared.requires]
     for extra, wanted in declared.extras:
-        lines += (_with_extra(line, extra) for line in wanted)
+        lines += (with_extra(line, extra) for line in wanted)
     return Metadata(
         name=ask.name,
         version=Version(declared.version or "0"),
@@ -357,7 +378,18 @@ def _declared(ask: Ask) -> Metadata:
     )
 
 
-def _with_extra(line: str, extra: str) -> str:
-    body, semicolon, marker = line.partition(" ; ")
-    condition = f"extra == '{extra}'"
-    return f"{body} ; ({marker}) and {condition}" if semicolon else f"{body} ; {condition}"
+def _told(statements: Iterable[Statement], offer: Offer) -> Metadata | None:
+    """What the user says of a release; of two statements the one that names its version counts."""
+    fitting = [
+        one
+        for one in statements
+        if one.name == offer.name and (not one.version or Version(one.version) == offer.version)
+    ]
+    if not fitting:
+        return None
+    one = max(fitting, key=lambda statement: bool(statement.version))
+    source = "tool.uv.dependency-metadata of pyproject.toml"
+    found = stated_metadata(
+        offer.name, offer.version, one.requires, one.requires_python, source=source
+    )
+    return replace(found, warnings=(f"what it needs was taken from {source}",))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import partial
 from urllib.parse import unquote, urlsplit
 
 from ..errors import Fault, UserError
@@ -9,6 +11,7 @@ from ..index.http import OversizedError
 from ..index.location import display
 from ..index.page import File
 from .lock import Lock, LockedPackage
+from .lock_options import LockOptions
 from .loop import Agreement, Question
 from .open_catalog import Catalog, Offer
 from .open_resolve import Settled
@@ -29,13 +32,17 @@ def lock_of(
     fingerprint: str,
     *,
     exclude_newer: str = "",
+    options: LockOptions | None = None,
 ) -> Lock:
     """The lock of what both worlds agreed on.
 
-    A file whose index announces no hash is fetched to find it.
+    A file whose index announces no hash is fetched to find it; of one whose index announces no
+    size the server is asked, for layers are planned by it.
+    options: what was asked for beside the project.
 
     Raises UserError with each file whose hash cannot be had, and what the index client raises.
     """
+    _ask_sizes(agreement.solution.packages, catalog)
     packages = []
     faults = []
     for one in agreement.solution.packages:
@@ -56,6 +63,7 @@ def lock_of(
         machine=question.machine,
         corrections=tuple(one.text for one in agreement.corrections),
         exclude_newer=exclude_newer,
+        options=options or LockOptions(),
     )
 
 
@@ -82,7 +90,7 @@ def _package(one: Settled, question: Question, catalog: Catalog) -> LockedPackag
             filename=file.filename,
             url=file.url,
             hashes=hashes,
-            size=file.size,
+            size=_size(one.offer, catalog),
             index=one.offer.index,
             requires=one.requires,
             extras=one.extras,
@@ -96,11 +104,24 @@ def _package(one: Settled, question: Question, catalog: Catalog) -> LockedPackag
         url=display(file.url) if ask.kind == "url" else "",
         path=ask.path,
         hashes=hashes,
-        size=file.size,
+        size=_size(one.offer, catalog),
         requires=one.requires,
         extras=one.extras,
         is_matrix=is_matrix,
     )
+
+
+def _ask_sizes(packages: Iterable[Settled], catalog: Catalog) -> None:
+    """Ask for all at once what `_size` then asks one by one."""
+    asked = [one.offer for one in packages if one.offer.ask is None or one.offer.ask.kind == "url"]
+    catalog.client.start(partial(_size, offer, catalog) for offer in asked)
+
+
+def _size(offer: Offer, catalog: Catalog) -> int | None:
+    if offer.file.size is not None:
+        return offer.file.size
+    location = catalog.location_of(offer.ask) if offer.ask is not None else None
+    return catalog.client.size(offer.file, location)
 
 
 def _hashes(file: File, offer: Offer, catalog: Catalog) -> tuple[tuple[str, str], ...]:

@@ -5,7 +5,7 @@ Nothing here asks an index or decides anything.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Literal
@@ -101,7 +101,7 @@ class OpenOptions:
         return _named(self.only_binary, name)
 
     def admits_prereleases(
-        self, name: str, ranges: Iterable[Range], versions: Iterable[Version]
+        self, name: str, ranges: Iterable[Range], versions: Sequence[Version]
     ) -> bool:
         """Whether a package's pre-releases are candidates (PEP 440).
 
@@ -112,8 +112,12 @@ class OpenOptions:
             return False
         if _named(self.all_releases, name):
             return True
-        finals = [version for version in versions if not version.is_prerelease]
-        return any(one.names_prerelease or not any(map(one.admits, finals)) for one in ranges)
+        # A page is read from its newest version on, as far as it takes to find a final release.
+        return any(
+            one.names_prerelease
+            or not any(one.admits(version) for version in versions if not version.is_prerelease)
+            for one in ranges
+        )
 
     @cached_property
     def preferred(self) -> dict[str, Version]:

@@ -14,12 +14,22 @@ from functools import partial
 from packaging.version import Version
 
 from ..errors import Failure
+from ..index.indexset import IndexSet
 from ..index.metadata import Metadata
-from .open_catalog import View, fitting
-from .open_model import Range
+from .open_catalog import Catalog, View, fitting
+from .open_model import Ask, Range
 from .open_provider import Demand, depends
 
-__all__ = ["Scout"]
+__all__ = ["Scout", "ask_ahead"]
+
+
+def ask_ahead(catalog: Catalog, asks: Iterable[Ask], settled: frozenset[str]) -> None:
+    """Begin to fetch the pages that will be wanted whatever the matrix chooses."""
+    if not catalog.client.policy.offline:
+        # A constraint may be about a package that is never installed, and private.
+        wanted = (ask for ask in asks if not ask.is_direct and not ask.constraint)
+        names = {ask.name for ask in wanted} - settled
+        IndexSet(catalog.client, catalog.sources).prefetch(sorted(names))
 
 
 class Scout:

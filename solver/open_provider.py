@@ -92,6 +92,7 @@ class OpenProvider(AbstractProvider[Demand, Node, str]):
         self._needs: dict[Node, tuple[Demand, ...]] = {}
         self._matches: dict[tuple[object, ...], Memo] = {}
         self._dead = Dead()
+        self._met: dict[tuple[Demand, Node], bool] = {}
         self._order: dict[str, int] = {}
         self._causes: tuple[object, frozenset[str]] = (None, frozenset())
 
@@ -191,11 +192,12 @@ class OpenProvider(AbstractProvider[Demand, Node, str]):
         return self._matches[key]
 
     def is_satisfied_by(self, requirement: Demand, candidate: Node) -> bool:
-        if requirement.direct is not None:
-            return candidate.offer is requirement.direct
-        if requirement.exact is not None:
-            return candidate.offer.version == requirement.exact
-        return requirement.range is ANY or requirement.range.admits(candidate.offer.version)
+        # resolvelib asks for every pair again in each round.
+        key = (requirement, candidate)
+        met = self._met.get(key)
+        if met is None:
+            met = self._met[key] = _is_met(requirement, candidate.offer)
+        return met
 
     def get_dependencies(self, candidate: Node) -> tuple[Demand, ...]:
         needs = self._needs.get(candidate)
@@ -350,6 +352,14 @@ def _demands(
     yield Demand(name, name, wanted, direct=direct, ask=ask)
     for extra in extras:
         yield Demand(f"{name}[{extra}]", name, wanted, extra, direct, ask=ask)
+
+
+def _is_met(demand: Demand, offer: Offer) -> bool:
+    if demand.direct is not None:
+        return offer is demand.direct
+    if demand.exact is not None:
+        return offer.version == demand.exact
+    return demand.range is ANY or demand.range.admits(offer.version)
 
 
 def _direct(offer: Offer) -> Offer | None:

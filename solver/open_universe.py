@@ -27,6 +27,11 @@ __all__ = ["OPEN_WORLD", "Learned", "learned"]
 OPEN_WORLD = "open-world"
 """The package that carries what holds for all packages together."""
 
+_BUILD_HINT = (
+    "; say so in [[tool.uv.dependency-metadata]] of pyproject.toml, or name a wheel of it in its "
+    "place"
+)
+
 _NOBODY = Origin(asker="the package index")
 
 
@@ -211,7 +216,7 @@ class _Reader:
             return [], extras
         if isinstance(metadata, NoMetadata):
             reason = metadata.reasons[0]
-            hint = "; a wheel of it, named in its place, would do" if "a build" in reason else ""
+            hint = _BUILD_HINT if "a build" in reason else ""
             return [_never(index_fact(key, f"{key}: {reason}{hint}"), name)], extras
         own = self._fits.python(key, metadata.requires_python_text)
         own += self._dependencies(key, metadata, "")

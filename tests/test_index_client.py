@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
+import msgspec
 import pytest
 from packaging.version import Version
 
 from cogpack.errors import BuilderError, RetryableError, UserError
-from cogpack.index import Fetcher, HttpSettings, Metadata, OfflineError, parse_location
+from cogpack.index import (
+    Fetcher,
+    HttpSettings,
+    IndexClient,
+    Metadata,
+    OfflineError,
+    parse_location,
+)
+from cogpack.index.page import Versions
+from cogpack.index.pagecache import Entry
+from cogpack.index.store import FORMAT
 from support.distributions import wheel_bytes
 from support.index_clients import Clients, at, clients, files_of, metadata_of
 from support.index_server import Dist, serve
@@ -265,3 +279,73 @@ def test_a_remote_find_links_page_is_fetched_once(make: Clients) -> None:
         assert foo.versions == (Version("1.0"),)
         assert make(offline=True).page(location, "foo") == foo
         assert server.count("/flat") == 1
+
+
+def test_a_size_that_the_index_does_not_announce_is_asked_of_the_server(make: Clients) -> None:
+    with serve({"foo": [Dist("1.0", padding=1000)]}, sizes=False) as server:
+        (file,) = files_of(make(), server, "foo")
+        assert file.size is None
+        expected = len(wheel_bytes("foo", Dist("1.0", padding=1000)))
+        assert make().size(file) == expected
+        server.forget()
+        assert make(offline=True).size(file) == expected
+        assert server.count() == 0
+
+
+def test_a_size_that_cannot_be_had_is_none(make: Clients) -> None:
+    with serve({"foo": [Dist("1.0")]}, sizes=False) as server:
+        (file,) = files_of(make(), server, "foo")
+        assert make(offline=True).size(file) is None
+        server.fail(".whl", status=405)
+        assert make().size(file) is None
+
+
+def test_what_is_fresh_or_offline_needs_no_http_library(tmp_path: Path) -> None:
+    """Loading them takes longer than reading a hundred pages."""
+    script = """
+import sys
+from pathlib import Path
+from cogpack.index import CachePolicy, IndexClient, Metadata, parse_location
+
+for policy in (CachePolicy(), CachePolicy(offline=True)):
+    with IndexClient(Path(sys.argv[1]), policy) as client:
+        location = parse_location(sys.argv[2])
+        page = client.page(location, "foo")
+        assert isinstance(client.metadata("foo", page.files, location), Metadata)
+        assert client.page(location, "bar") is None
+print(sorted({"httpx", "hishel", "tenacity", "selectolax"} & set(sys.modules)))
+"""
+    with serve({"foo": [Dist("1.0")]}) as server:
+        with IndexClient(tmp_path) as client:
+            page = client.page(at(server), "foo")
+            assert page is not None
+            client.metadata("foo", page.files, at(server))
+            assert client.page(at(server), "bar") is None
+        command = [sys.executable, "-c", script, str(tmp_path), server.url]
+        assert subprocess.check_output(command, text=True) == "[]\n"
+
+
+@pytest.mark.parametrize("date", ["", "no date", "Fri, 01 Jan 2100 00:00:00 GMT"])
+def test_a_page_without_a_date_of_the_past_is_asked_for_again(tmp_path: Path, date: str) -> None:
+    with serve({"foo": [Dist("1.0")]}) as server:
+        for _ in range(2):
+            with IndexClient(tmp_path) as client:
+                assert client.page(at(server), "foo") is not None
+            for path in (tmp_path / FORMAT / "pages").glob("*/*"):
+                entry = msgspec.msgpack.decode(path.read_bytes()[:-4], type=Entry)
+                entry.headers["date"] = date
+                body = msgspec.msgpack.encode(entry)
+                path.write_bytes(body + zlib.crc32(body).to_bytes(4, "big"))
+        assert server.count("/simple/foo/") == 2
+
+
+def test_versions_of_a_page_are_read_as_they_are_looked_at() -> None:
+    found = Versions(["2.0", Version("1.0"), "0.5"])
+    assert found[0] == Version("2.0")
+    assert found[-1] == Version("0.5")
+    assert found[1:] == (Version("1.0"), Version("0.5"))
+    assert (len(found), bool(found), bool(Versions([]))) == (3, True, False)
+    assert found == (Version("2.0"), Version("1.0"), Version("0.5"))
+    assert hash(found) == hash(Versions([Version("2.0"), "1.0", "0.5"]))
+    assert Version("0.5") in found
+    assert found != 5

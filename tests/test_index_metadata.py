@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import Version
 
-from cogpack.index.archive import RangeReader, sdist_metadata, wheel_metadata
+from cogpack.index.archive import RangeReader, sdist_files, wheel_metadata
 from cogpack.index.metadata import (
     MetadataError,
     dump_metadata,
     load_metadata,
     parse_metadata,
 )
+from cogpack.index.static import is_read
 from support.distributions import Dist, sdist_bytes, wheel_bytes
 
 
@@ -83,7 +84,7 @@ def test_metadata_without_name_or_version_is_refused(body: bytes) -> None:
 @pytest.mark.parametrize(
     ("body", "why"),
     [
-        (metadata(version="2.1"), "only a build"),
+        (metadata(version="2.1"), "its metadata is version 2.1"),
         (metadata("Dynamic: Requires-Dist", version="2.2"), "Requires-Dist is dynamic"),
         (metadata("Dynamic: requires-python", version="2.4"), "Requires-Python is dynamic"),
     ],
@@ -174,21 +175,23 @@ def test_only_the_dist_info_of_the_project_counts() -> None:
         wheel_metadata(io.BytesIO(wheel_bytes("foo", Dist("1.0"))), "bar")
 
 
-def test_pkg_info_of_an_sdist() -> None:
+def test_files_of_an_sdist_are_named_without_its_folder() -> None:
     dist = Dist("1.0", ("six",), tag="sdist")
-    body = sdist_metadata(sdist_bytes("foo", dist), "foo-1.0.tar.gz")
-    assert body.decode() == dist.metadata_text("foo")
+    found = sdist_files(sdist_bytes("foo", dist), "foo-1.0.tar.gz", "PKG-INFO".__eq__)
+    assert found == {"PKG-INFO": dist.metadata_text("foo").encode()}
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
-        archive.writestr("foo-1.0/foo.egg-info/PKG-INFO", "wrong")
-        archive.writestr("foo-1.0/PKG-INFO", "right")
-    assert sdist_metadata(out.getvalue(), "foo-1.0.zip") == b"right"
+        archive.writestr("foo-1.0/foo.egg-info/PKG-INFO", "inner")
+        archive.writestr("./foo-1.0/PKG-INFO", "right")
+        archive.writestr("foo-1.0/other/PKG-INFO", "other")
+    found = sdist_files(out.getvalue(), "foo-1.0.zip", is_read)
+    assert found == {"foo.egg-info/PKG-INFO": b"inner", "PKG-INFO": b"right"}
 
 
 @pytest.mark.parametrize("name", ["foo-1.tar.gz", "foo-1.zip"])
 def test_what_is_no_sdist_is_refused(name: str) -> None:
     with pytest.raises(MetadataError):
-        sdist_metadata(b"no archive", name)
+        sdist_files(b"no archive", name, is_read)
     whole = sdist_bytes("foo", Dist("1", tag="sdist"))
     with pytest.raises(MetadataError):
-        sdist_metadata(whole[: len(whole) // 2], "foo-1.tar.gz")
+        sdist_files(whole[: len(whole) // 2], "foo-1.tar.gz", is_read)

@@ -29,6 +29,33 @@ def test_metadata_comes_from_the_file_beside_the_wheel(make: Clients, announce: 
         assert server.count(".whl") == 0
 
 
+def test_where_metadata_files_lack_the_wheel_is_asked_first(make: Clients) -> None:
+    packages = {f"p{number}": [Dist("1.0", ("bar",), sibling=number > 1)] for number in range(4)}
+    packages["told"] = [Dist("1.0", ("bar",), announce=True)]
+    with serve(packages) as server:
+        client = make()
+        for name in packages:
+            found = metadata_of(client, server, name)
+            assert isinstance(found, Metadata)
+            assert found.requirement_texts == ("bar",)
+        asked = [one.path.rpartition("/")[2] for one in server.requests if "/files/" in one.path]
+    assert [name for name in asked if name.endswith(".metadata")] == [
+        "p0-1.0-py3-none-any.whl.metadata",
+        "told-1.0-py3-none-any.whl.metadata",
+    ]
+
+
+def test_where_the_wheel_is_asked_first_its_metadata_file_is_second(make: Clients) -> None:
+    packages = {"a": [Dist("1.0", sibling=False)], "b": [Dist("1.0", ("bar",))]}
+    with serve(packages) as server:
+        client = make()
+        metadata_of(client, server, "a")
+        server.fail(".whl", status=404)
+        found = metadata_of(client, server, "b")
+    assert isinstance(found, Metadata)
+    assert (found.source, found.requirement_texts) == ("the metadata file", ("bar",))
+
+
 @pytest.mark.parametrize("size", [True, False])
 def test_metadata_is_read_out_of_the_wheel_by_ranges(make: Clients, size: bool) -> None:
     dist = Dist("1.0", ("bar>=1",), sibling=False, padding=1_000_000)
@@ -137,3 +164,25 @@ def test_metadata_is_kept_by_content_and_not_asked_for_again(make: Clients) -> N
         server.forget()
         assert isinstance(metadata_of(make(refresh=True), server, "foo"), Metadata)
         assert {request.path for request in server.requests} == {"/simple/foo/"}
+
+
+def test_a_release_that_says_nothing_is_fetched_once(make: Clients) -> None:
+    old = Dist("1.0", tag="sdist", metadata_version="2.1")
+    with serve({"foo": [old]}) as server:
+        first = metadata_of(make(), server, "foo")
+        assert metadata_of(make(offline=True), server, "foo") == first
+        assert metadata_of(make(), server, "foo") == first
+        assert server.count(".tar.gz") == 1
+    assert isinstance(first, NoMetadata)
+    assert first.is_final
+
+
+def test_a_file_that_is_not_served_is_asked_for_again(make: Clients) -> None:
+    with serve({"foo": [Dist("1.0", ("bar",), tag="sdist")]}) as server:
+        server.fail(".tar.gz", status=404)
+        first = metadata_of(make(), server, "foo")
+        assert isinstance(first, NoMetadata)
+        assert not first.is_final
+        assert metadata_of(make(offline=True), server, "foo") == first
+        server.heal()
+        assert isinstance(metadata_of(make(), server, "foo"), Metadata)

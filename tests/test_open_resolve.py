@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 from packaging.version import Version
 
 from cogpack.errors import UserError
+from cogpack.project.stated import Stated
+from cogpack.solver.loop_report import oddities, rare_collections
 from cogpack.solver.open_catalog import limitations
 from cogpack.solver.open_model import OpenOptions
 from cogpack.solver.open_resolve import Missing, OpenFailure, OpenSolution, resolve_open
@@ -25,6 +28,7 @@ from support.open_world import (
 
 World = dict[str, list[Dist]]
 
+STATED = "what it needs was taken from tool.uv.dependency-metadata of pyproject.toml"
 FOREIGN = "Metadata-Version: 2.1\nName: b\nVersion: 9\n\n"
 
 
@@ -217,6 +221,39 @@ def test_an_sdist_that_tells_its_dependencies_is_taken_and_marked() -> None:
     assert outcome["a"].requires == ("b",)
 
 
+def test_what_the_user_states_counts_before_the_metadata() -> None:
+    world = {
+        "a": [Dist("1.0", tag="sdist", metadata_version="2.1"), Dist("2.0", ("b>1",))],
+        "b": [Dist("1.0")],
+    }
+    with serve(world) as server:
+        wanted = asks("a")
+        for version, stated in (
+            ("2.0", (Stated("a", "2", ("b<2",)),)),
+            ("1.0", (Stated("a", "1.0", ("b<2",)),)),
+            ("2.0", (Stated("a"), Stated("a", "1.0", ("b",)))),
+        ):
+            with catalog(server, wanted) as found:
+                found.stated = stated
+                view = found.view(target(), OpenOptions(compile=True))
+                outcome = resolve_open(view, wanted, {})
+                assert isinstance(outcome, OpenSolution)
+                assert (versions(outcome) or {})["a"] == version
+                (told,) = [one for one in oddities(outcome, view) if one.startswith("a ")]
+                assert told == f"a {version}: {STATED}"
+
+
+def test_metadata_that_were_mended_are_told() -> None:
+    with serve({"a": [Dist("1.0", ("b>=1.0.*",))], "b": [Dist("1.0")]}) as server:
+        wanted = asks("a")
+        with catalog(server, wanted) as found:
+            view = found.view(target())
+            outcome = resolve_open(view, wanted, {})
+            assert isinstance(outcome, OpenSolution)
+            (told,) = oddities(outcome, view)
+    assert told.startswith("a 1.0: Requires-Dist 'b>=1.0.*' is malformed")
+
+
 def test_an_sdist_that_only_a_build_could_tell_of_is_no_candidate() -> None:
     old = Dist("1.0")
     world = {"a": [old, Dist("2.0", tag="sdist", metadata_version="2.1")]}
@@ -224,7 +261,7 @@ def test_an_sdist_that_only_a_build_could_tell_of_is_no_candidate() -> None:
         assert versions(resolved(server, "a")) == {"a": "1.0"}
         outcome = resolved(server, "a==2.0")
     assert isinstance(outcome, OpenFailure)
-    assert "only a build would tell the dependencies" in outcome.reasons[0]
+    assert "only a build would tell what it needs" in outcome.reasons[0]
 
 
 def test_a_release_with_wheels_for_others_is_compiled_only_when_asked() -> None:
@@ -317,3 +354,10 @@ def test_a_search_that_does_not_end_names_the_packages_that_thrash() -> None:
             resolve_open(found.view(target()), wanted, {}, max_rounds=3)
     assert "in 3 rounds" in str(caught.value)
     assert "c" in str(caught.value)
+
+
+def test_collections_are_as_before_when_a_search_ends() -> None:
+    before = gc.get_threshold()
+    with rare_collections():
+        assert gc.get_threshold()[0] > before[0]
+    assert gc.get_threshold() == before

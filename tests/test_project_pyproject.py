@@ -137,3 +137,50 @@ def test_another_encoding_is_refused(tmp_path: Path) -> None:
     assert told(tmp_path, b"#\n# \xff\n") == [
         "pyproject.toml:2: pyproject.toml is not UTF-8 text | save it as UTF-8"
     ]
+
+
+TABLE = "tool.uv.dependency-metadata"
+STATED = """\
+[[tool.uv.dependency-metadata]]
+name = "Flash_Attn"
+version = "2.6.3.0"
+requires-dist = ["torch", "einops>=0.5 ; python_version<'3.13'"]
+requires-python = ">=3.9,<3.14"
+
+[[tool.uv.dependency-metadata]]
+name = "chumpy"
+"""
+
+
+def test_what_the_user_states_of_releases(tmp_path: Path) -> None:
+    for text in (STATED, FULL + STATED):
+        first, second = read(tmp_path, text).stated
+        assert (first.name, first.version) == ("flash-attn", "2.6.3.0")
+        assert first.requires == ("torch", 'einops>=0.5; python_version < "3.13"')
+        assert first.requires_python == "<3.14,>=3.9"
+        assert (second.name, second.version, second.requires) == ("chumpy", "", ())
+
+
+def test_every_fault_of_what_is_stated(tmp_path: Path) -> None:
+    text = """\
+[[tool.uv.dependency-metadata]]
+version = "1"
+[[tool.uv.dependency-metadata]]
+name = "one"
+version = "first"
+requires-python = "three"
+requires-dist = ["a b"]
+[[tool.uv.dependency-metadata]]
+name = "two"
+requires-dist = "six"
+"""
+    found = told(tmp_path, text)
+    assert [one.partition(" | ")[0] for one in found] == [
+        "pyproject.toml:1: a table of tool.uv.dependency-metadata has no name",
+        'pyproject.toml:5: version of one in tool.uv.dependency-metadata is "first"',
+        'pyproject.toml:6: requires-python of one in tool.uv.dependency-metadata is "three"',
+        'pyproject.toml:7: "a b" in tool.uv.dependency-metadata is not a requirement',
+        f"pyproject.toml:9: requires-dist of two in {TABLE} must be a list of texts",
+    ]
+    (wrong,) = told(tmp_path, "[tool.uv]\ndependency-metadata = 1\n")
+    assert "pyproject.toml:2: tool.uv.dependency-metadata must be a list of tables" in wrong

@@ -66,8 +66,10 @@ class IndexServer:
     form: what pages look like; `both` lets the client choose.
     ranges: whether files are served in ranges. etag: whether pages are conditional.
     auth: user name and password that every request needs.
-    hashes: whether pages give hashes. headers: further ones of every page.
+    hashes, sizes: whether pages give them. headers: further ones of every page.
     host: loopback address or name to listen on.
+
+    registry: URL of a registry of images that stands beside the index; empty when there is none.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class IndexServer:
         etag: bool = True,
         auth: tuple[str, str] | None = None,
         hashes: bool = True,
+        sizes: bool = True,
         headers: Mapping[str, str] | None = None,
         host: str = "127.0.0.1",
     ) -> None:
@@ -92,7 +95,9 @@ class IndexServer:
         self.etag = etag
         self.auth = auth
         self.hashes = hashes
+        self.sizes = sizes
         self.headers = dict(headers or {})
+        self.registry = ""
         self.requests: list[Request] = []
         self._faults: list[Fault] = []
         self._lock = threading.Lock()
@@ -216,7 +221,7 @@ class IndexServer:
             "filename": filename,
             "url": f"/files/{name}/{quote(filename)}",
             "hashes": {"sha256": _sha256(body)} if self.hashes else {},
-            "size": len(body),
+            "size": len(body) if self.sizes else None,
             "yanked": False if dist.yanked is None else dist.yanked or True,
         }
         if dist.requires_python:
@@ -313,7 +318,9 @@ class _Handler(BaseHTTPRequestHandler):
 
 def _anchor(entry: Mapping[str, Any]) -> str:
     hashes = "".join(f"#{name}={digest}" for name, digest in entry["hashes"].items())
-    attributes = {"href": entry["url"] + hashes, "data-size": str(entry["size"])}
+    attributes = {"href": entry["url"] + hashes}
+    if entry["size"] is not None:
+        attributes["data-size"] = str(entry["size"])
     for key in ("requires-python", "upload-time"):
         if key in entry:
             attributes[f"data-{key}"] = entry[key]

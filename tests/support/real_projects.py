@@ -32,12 +32,8 @@ PROJECTS = (
         ("sentence-transformers", "faiss-cpu", "fastapi", "uvicorn[standard]"),
     ),
     RealProject("vllm pinned", ("vllm==0.8.5.post1",)),
-    # One of its dependencies is an sdist that says nothing before it is built.
-    RealProject(
-        "vllm old",
-        ("vllm==0.6.3.post1",),
-        conflict=("vllm==0.6.3.post1 (requirements.txt:1)", "only a build would tell"),
-    ),
+    # One of its dependencies is an sdist whose setup.py alone tells that it needs nothing.
+    RealProject("vllm old", ("vllm==0.6.3.post1",)),
     RealProject("xformers pinned old", ("xformers==0.0.22", "transformers<4.40"), python="3.10"),
     RealProject("two frameworks", ("tensorflow==2.19.*", "torch==2.6.0", "scikit-learn")),
     RealProject("jax", ("jax[cuda12]", "flax", "optax")),
@@ -61,6 +57,11 @@ PROJECTS = (
         ("tensorflow==2.10.*", "opencv-python-headless<4.9"),
         python="3.10",
     ),
+    # Some 150 packages.
+    RealProject(
+        "medium",
+        ("gradio", "datasets", "openai", "jupyterlab", "sqlalchemy", "scikit-image"),
+    ),
     RealProject(
         "large",
         (
@@ -72,7 +73,7 @@ PROJECTS = (
         "conflict",
         ("numpy<1.20", "pandas>=2.2"),
         gpu=False,
-        conflict=("numpy<1.20 (requirements.txt:1)", 'python_version: "3.12" (cog.yaml:2)'),
+        conflict=("numpy<1.20 (requirements.txt:1)", "pandas>=2.2 (requirements.txt:2)"),
     ),
 )  # fmt: skip
 

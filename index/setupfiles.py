@@ -1,0 +1,196 @@
+"""Reads what setup.py and setup.cfg list as dependencies; nothing is run.
+
+Of a setup.py only a `setup()` call whose arguments are written out counts: lists, strings, and
+names that stand for them. Whatever is computed is refused.
+"""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import threading
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .metadata import MetadataError
+
+__all__ = ["Declared", "read_setup_files"]
+
+_KEYWORDS = ("install_requires", "extras_require", "python_requires")
+
+# Keywords of setup() that make it take the dependencies from elsewhere.
+_ELSEWHERE = frozenset({"pbr", "d2to1", "distclass", "use_pyscaffold"})
+
+# The list of warning filters is one for all threads.
+_parsing = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Declared:
+    """The dependencies that the files list.
+
+    extras: setuptools' keys (`name`, `name:marker` or `:marker`) and their requirements.
+    source: the files, for messages.
+    """
+
+    requires: tuple[str, ...]
+    extras: tuple[tuple[str, tuple[str, ...]], ...]
+    requires_python: str
+    source: str
+
+
+def read_setup_files(files: Mapping[str, bytes]) -> Declared:
+    """What setup.py and setup.cfg of an sdist list.
+
+    Raises MetadataError when something is computed, or there is neither file.
+    """
+    present = [name for name in ("setup.py", "setup.cfg") if name in files]
+    if not present:
+        raise MetadataError("it has neither setup.py nor setup.cfg")
+    script = _of_script(files["setup.py"]) if "setup.py" in files else {}
+    config = _of_config(files["setup.cfg"]) if "setup.cfg" in files else {}
+    # setuptools takes a key of setup.cfg only where the call has left it empty.
+    found = {key: script.get(key) or config.get(key) for key in _KEYWORDS}
+    extras = found["extras_require"] or {}
+    if not isinstance(extras, dict) or not all(isinstance(key, str) for key in extras):
+        raise MetadataError("its extras_require is no table")
+    python = found["python_requires"] or ""
+    if not isinstance(python, str):
+        raise MetadataError("its python_requires is no text")
+    return Declared(
+        requires=_lines(found["install_requires"] or ()),
+        extras=tuple(sorted((key, _lines(value)) for key, value in extras.items())),
+        requires_python=python,
+        source=" and ".join(present),
+    )
+
+
+def _lines(value: Any) -> tuple[str, ...]:
+    """Requirements out of a list, or of a text with one a line."""
+    items = value.split("\n") if isinstance(value, str) else value
+    if not isinstance(items, list | tuple | set) or not all(isinstance(one, str) for one in items):
+        raise MetadataError("its requirements are no list of texts")
+    found = [one.partition(" #")[0].strip() for one in items]
+    return tuple(one for one in found if one and not one.startswith("#"))
+
+
+# setup.py
+
+
+def _of_script(body: bytes) -> dict[str, Any]:
+    try:
+        # Old files have escapes that Python warns of; that is not the user's business.
+        with _parsing, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            tree = ast.parse(body)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise MetadataError("its setup.py cannot be read") from error
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and _is_setup(node)]
+    if len(calls) != 1:
+        raise MetadataError(f"its setup.py has {len(calls)} calls of setup")
+    (call,) = calls
+    keywords = {one.arg: one.value for one in call.keywords}
+    if call.args or None in keywords or _ELSEWHERE.intersection(filter(None, keywords)):
+        raise MetadataError("its setup.py computes the arguments of setup")
+    names = _constants(tree, call)
+    found = {}
+    for key in _KEYWORDS:
+        if key in keywords:
+            try:
+                found[key] = _value(keywords[key], names)
+            except (MetadataError, RecursionError):
+                raise MetadataError(f"its setup.py computes {key}") from None
+    return found
+
+
+def _is_setup(call: ast.Call) -> bool:
+    name = call.func
+    if isinstance(name, ast.Attribute):
+        return name.attr == "setup" and isinstance(name.value, ast.Name | ast.Attribute)
+    return isinstance(name, ast.Name) and name.id == "setup"
+
+
+def _constants(tree: ast.Module, call: ast.Call) -> dict[str, ast.expr]:
+    """Names of the module that are assigned once and used for nothing but setup().
+
+    One that is used elsewhere might be changed there (`requires.append(...)`).
+    """
+    assigned: dict[str, ast.expr] = {}
+    inside = {id(node) for node in ast.walk(call)}
+    for statement in tree.body:
+        if isinstance(statement, ast.Assign) and len(statement.targets) == 1:
+            target = statement.targets[0]
+            if isinstance(target, ast.Name):
+                assigned[target.id] = statement.value
+                inside |= {id(target), *(id(node) for node in ast.walk(statement.value))}
+    outside: set[str] = set()
+    stored: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            if isinstance(node.ctx, ast.Store):
+                stored.append(node.id)
+            if id(node) not in inside:
+                outside.add(node.id)
+    return {
+        name: value
+        for name, value in assigned.items()
+        if name not in outside and stored.count(name) == 1
+    }
+
+
+def _value(node: ast.expr, names: Mapping[str, ast.expr]) -> Any:
+    """What an expression of literals and known names stands for."""
+    if isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, str)):
+        return node.value
+    if isinstance(node, ast.List | ast.Tuple | ast.Set):
+        return [_value(one, names) for one in node.elts]
+    if isinstance(node, ast.Dict):
+        pairs = zip(node.keys, node.values, strict=True)
+        return {_key(key, names): _value(value, names) for key, value in pairs}
+    if isinstance(node, ast.Name) and node.id in names:
+        others = {key: value for key, value in names.items() if key != node.id}
+        return _value(names[node.id], others)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        left, right = _value(node.left, names), _value(node.right, names)
+        if type(left) is type(right) and isinstance(left, str | list):
+            return left + right
+    raise MetadataError("it is computed")
+
+
+def _key(node: ast.expr | None, names: Mapping[str, ast.expr]) -> str:
+    found = _value(node, names) if node is not None else None
+    if not isinstance(found, str):
+        raise MetadataError("it is computed")
+    return found
+
+
+# setup.cfg
+
+
+def _of_config(body: bytes) -> dict[str, Any]:
+    parser = configparser.RawConfigParser()
+    parser.optionxform = str  # type: ignore[assignment,method-assign]  # as setuptools has it
+    try:
+        parser.read_string(body.decode("utf-8"))
+    except (UnicodeDecodeError, configparser.Error) as error:
+        raise MetadataError("its setup.cfg cannot be read") from error
+    found: dict[str, Any] = {}
+    if parser.has_section("options"):
+        options = dict(parser.items("options"))
+        found["install_requires"] = _listed(options.get("install_requires", ""))
+        found["python_requires"] = options.get("python_requires", "").strip()
+    if parser.has_section("options.extras_require"):
+        items = parser.items("options.extras_require")
+        found["extras_require"] = {key: _listed(value) for key, value in items}
+    if parser.has_section("backwards_compat") or parser.has_section("pbr"):
+        raise MetadataError("its setup.cfg is that of pbr")
+    return found
+
+
+def _listed(text: str) -> Iterable[str]:
+    """A list as setup.cfg writes it: one a line, or separated by semicolons."""
+    if text.strip().startswith("file:"):
+        raise MetadataError("its setup.cfg takes the requirements from a file")
+    return text.split("\n") if "\n" in text else text.split(";")
