@@ -6,7 +6,7 @@ daemon to say.
 
 from __future__ import annotations
 
-__all__ = ["pinned", "qualified", "split_digest"]
+__all__ = ["is_same_image", "pinned", "qualified", "split_digest"]
 
 _DEFAULT_HOST = "docker.io"
 
@@ -47,3 +47,8 @@ def split_digest(reference: str) -> tuple[str, str]:
     """
     name, _, digest = qualified(reference).partition("@")
     return name, digest
+
+
+def is_same_image(one: str, other: str) -> bool:
+    """Whether two references have one name and tag, whatever their digests."""
+    return split_digest(one)[0] == split_digest(other)[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -69,7 +68,9 @@ def group_wheels(wheels: Iterable[Wheel], most: int) -> tuple[WheelGroup, ...]:
 
 def _bucket(name: str, buckets: int) -> int:
     """A number below `buckets` that is the same for a name on every machine."""
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % buckets
+    from hashlib import sha256  # OpenSSL is slow to load, and only plans are cut into layers
+
+    return int.from_bytes(sha256(name.encode()).digest()[:8], "big") % buckets
 
 
 def lines(wheels: Sequence[Wheel]) -> str:

@@ -49,7 +49,6 @@ __all__ = ["Wheels", "locked_wheels"]
 
 _LISTS = StageInput(id="wheel-lists")
 _FOLDER = "/run/cogpack/wheels"
-_BUILT = "built.txt"
 
 # Layers that hold no wheels: apt, the environment, packages that are built, the API, the source.
 # What a project's own commands add comes on top of that.
@@ -86,9 +85,8 @@ class Wheels(Block):
             for group in groups
             for number, (index, wheels) in enumerate(_by_index(group.wheels))
         }
-        contents[f"/{_BUILT}"] = "".join(
-            f"{_line(one)}\n" for one in built if one.kind != "directory"
-        )
+        for number, (index, archives) in enumerate(_by_index(_archives(built))):
+            contents[f"/{_built(number)}"] = _build_indexes(index, project) + lines(archives)
         composer.side_stage(
             "framework-deps",
             _LISTS.id,
@@ -104,26 +102,22 @@ class Wheels(Block):
 
 def locked_wheels(packages: Iterable[LockedPackage]) -> tuple[Wheel, ...]:
     """The packages of a lock that are wheels; the others have to be built first."""
-    return tuple(
-        Wheel(one.name, one.version, _line(one), one.size or 0, one.index, one.path)
-        for one in packages
-        if _is_wheel(one)
-    )
+    return tuple(_installed(one) for one in packages if _is_wheel(one))
+
+
+def _archives(packages: Iterable[LockedPackage]) -> tuple[Wheel, ...]:
+    """The sdists among packages that have to be built: wheels to be."""
+    return tuple(_installed(one) for one in packages if one.kind != "directory")
+
+
+def _installed(one: LockedPackage) -> Wheel:
+    return Wheel(one.name, one.version, one.line(SOURCE), one.size or 0, one.index, one.path)
 
 
 def _is_wheel(package: LockedPackage) -> bool:
     return package.kind == "wheel" or (
         package.kind == "archive" and package.filename.endswith(".whl")
     )
-
-
-def _line(package: LockedPackage) -> str:
-    """The package as a line of a requirements file that is read in the project's folder."""
-    if package.kind == "archive":
-        wanted = f"{package.name} @ {package.url or f'file://{SOURCE}/{package.path}'}"
-    else:
-        wanted = f"{package.name}=={package.version}"
-    return wanted + "".join(f" --hash={kind}:{digest}" for kind, digest in package.hashes)
 
 
 def _install(project: Project, group: WheelGroup, composer: Composer) -> None:
@@ -159,13 +153,19 @@ def _install(project: Project, group: WheelGroup, composer: Composer) -> None:
 
 def _build(project: Project, packages: Sequence[LockedPackage], composer: Composer) -> None:
     """Packages that are no wheels stand on all others: building may need them."""
-    commands = []
-    if any(one.kind != "directory" for one in packages):
-        commands.append(f"{_INSTALL} --require-hashes --requirement {_FOLDER}/{_BUILT}")
+    indexes = [index for index, _ in _by_index(_archives(packages))]
+    lists = [_built(number) for number in range(len(indexes))]
+    secrets = {name for index in indexes for name in _variables(index, project)}
+    default = project.requirements.options.index_url
+    if default is not None:
+        secrets |= set(default.url.variables)
+    # In double quotes, so that the shell puts a secret in the place of its `${NAME}`.
+    index = f'--index-url "{default.url.raw}" ' if default is not None else ""
+    commands = [f"{_INSTALL} --require-hashes --requirement {_FOLDER}/{file}" for file in lists]
     for one in packages:
         if one.kind == "directory":
             editable = "--editable " if one.editable else ""
-            commands.append(f"{_INSTALL} --refresh {editable}{quoted([f'./{one.path}'])}")
+            commands.append(f"{_INSTALL} --refresh {index}{editable}{quoted([f'./{one.path}'])}")
     stage = composer.stage(
         "app-deps",
         "built-packages",
@@ -176,7 +176,8 @@ def _build(project: Project, packages: Sequence[LockedPackage], composer: Compos
                 command=script(*commands, forget_times(), settle_times(VENV)),
                 mounts=(
                     *uv_mounts(),
-                    *_list_mounts([_BUILT]),
+                    *_list_mounts(lists),
+                    *(SecretMount(id=name, env=name) for name in sorted(secrets)),
                     *_local_mounts(project, [one.path for one in packages if one.path]),
                 ),
                 env=uv_env(project),
@@ -195,6 +196,22 @@ def _index_line(index: str, project: Project) -> str:
         return ""
     asked = _asked(index, project)
     return f"--index-url {asked.raw if asked else index}\n"
+
+
+def _built(number: int) -> str:
+    return f"built-{number}.txt"
+
+
+def _build_indexes(index: str, project: Project) -> str:
+    """The options for sdists of one index: their own index first, then the one of all others.
+
+    What a build needs (setuptools and its kin) is often on the default index alone.
+    """
+    if not index:
+        return ""
+    default = project.requirements.options.index_url
+    own = _index_line(index, project).replace("--index-url", "--extra-index-url", 1)
+    return own + (f"--index-url {default.url.raw}\n" if default is not None else "")
 
 
 def _variables(index: str, project: Project) -> tuple[str, ...]:

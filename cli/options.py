@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from ..errors import Fault, UserError
+from ..solver.lock_options import DEFAULT_PLATFORM
 
 __all__ = [
     "base_image",
@@ -17,6 +18,7 @@ __all__ = [
     "folder",
     "locked",
     "network",
+    "offline",
     "platform",
     "read_secrets",
     "show_warning",
@@ -39,22 +41,19 @@ def folder(command: Command) -> Command:
 
 
 def platform(command: Command) -> Command:
-    """The option --platform."""
+    """The option --platform; None when it is not given."""
     decorate = click.option(
         "--platform",
-        default="linux/amd64",
-        show_default=True,
         metavar="OS/ARCH",
-        help="What the image runs on.",
+        help=f"What the image runs on; else the lock's, or {DEFAULT_PLATFORM}.",
     )
     return decorate(command)
 
 
 def base_image(command: Command) -> Command:
-    """The option --base-image."""
+    """The option --base-image; None when it is not given."""
     decorate = click.option(
         "--base-image",
-        default="",
         metavar="REF",
         help="Build on this image instead of the one that the solver picks.",
     )
@@ -87,6 +86,16 @@ def locked(command: Command) -> Command:
     """The option --locked."""
     decorate = click.option(
         "--locked", is_flag=True, help="Fail when the lock is missing or no longer current."
+    )
+    return decorate(command)
+
+
+def offline(command: Command) -> Command:
+    """The option --offline."""
+    decorate = click.option(
+        "--offline",
+        is_flag=True,
+        help="Ask package indexes nothing: what the cache has of them must do.",
     )
     return decorate(command)
 

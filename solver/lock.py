@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -31,6 +31,7 @@ from packaging.version import Version
 from ..errors import Fault, UserError
 from ..files import write_atomically
 from ..origin import Origin
+from .lock_options import LockOptions, read_options
 from .resolution import BaseImage, BaseImages, Choice, Resolution
 
 __all__ = [
@@ -40,7 +41,6 @@ __all__ = [
     "LockedPackage",
     "dump_lock",
     "load_lock",
-    "lock_requirements_text",
     "read_lock",
     "write_lock",
 ]
@@ -90,6 +90,18 @@ class LockedPackage:
         """Whether it comes from a URL or a path and not from an index."""
         return self.kind in ("archive", "directory")
 
+    def line(self, folder: str) -> str:
+        """The package as a line of a requirements file, for `--no-deps --require-hashes`.
+
+        A directory has no hash: it is installed by itself. folder: where the installer finds the
+        project.
+        """
+        if self.kind in ("archive", "directory"):
+            wanted = f"{self.name} @ {self.url or f'file://{folder}/{self.path}'}"
+        else:
+            wanted = f"{self.name}=={self.version}"
+        return wanted + "".join(f" --hash={kind}:{digest}" for kind, digest in self.hashes)
+
 
 @dataclass(frozen=True)
 class Lock:
@@ -98,6 +110,9 @@ class Lock:
     fingerprint: of the inputs that it was made from. platform: as in `linux/amd64`.
     resolution: the matrix's assignment, base images included.
     corrections: known overrides that took part, as sentences. exclude_newer: as it was asked for.
+    options: what was asked for beside the project.
+    beside: the file that locks the project's own packages, `uv.lock`; then only what is installed
+        beside these is here. Empty where the lock has everything.
     """
 
     packages: tuple[LockedPackage, ...]
@@ -107,6 +122,18 @@ class Lock:
     machine: str
     corrections: tuple[str, ...] = ()
     exclude_newer: str = ""
+    options: LockOptions = field(default_factory=LockOptions)
+    beside: str = ""
+
+    def without(self, names: Iterable[str], beside: str) -> Lock:
+        """The lock without packages that another file locks. beside: that file."""
+        others = frozenset(names)
+        kept = (one for one in self.packages if one.name not in others)
+        packages = tuple(
+            replace(one, requires=tuple(name for name in one.requires if name not in others))
+            for one in kept
+        )
+        return replace(self, packages=packages, beside=beside)
 
     @cached_property
     def by_name(self) -> Mapping[str, LockedPackage]:
@@ -123,29 +150,6 @@ class Lock:
                 found.add(name)
                 queue += [one for one in self.by_name[name].requires if one in self.by_name]
         return tuple(self.by_name[name] for name in sorted(found))
-
-
-def lock_requirements_text(lock: Lock, names: Iterable[str]) -> str:
-    """The packages as a requirements file for `--no-deps --require-hashes`, sorted by name.
-
-    Directories have no hash, so they are left out: install them by themselves.
-
-    Raises KeyError for a name that is not in the lock.
-    """
-    return "".join(
-        f"{_line(lock.by_name[name])}\n"
-        for name in sorted(set(names))
-        if lock.by_name[name].kind != "directory"
-    )
-
-
-def _line(package: LockedPackage) -> str:
-    if package.kind == "archive":
-        where = package.url or f"file:{package.path}"
-        wanted = f"{package.name} @ {where}"
-    else:
-        wanted = f"{package.name}=={package.version}"
-    return wanted + "".join(f" --hash={kind}:{digest}" for kind, digest in package.hashes)
 
 
 def dump_lock(lock: Lock) -> str:
@@ -189,6 +193,8 @@ def load_lock(text: str, *, file: str = LOCK_FILE) -> Lock:
             machine=tool["machine"],
             corrections=tuple(tool.get("corrections", ())),
             exclude_newer=tool.get("exclude-newer", ""),
+            options=read_options(tool.get("options", {})),
+            beside=tool.get("beside", ""),
         )
     except tomllib.TOMLDecodeError as error:
         raise UserError(Fault(f"not valid TOML: {error}", Origin(file), _RELOCK)) from None
@@ -301,6 +307,10 @@ def _tool(lock: Lock) -> dict[str, Any]:
     }
     if lock.exclude_newer:
         found["exclude-newer"] = lock.exclude_newer
+    if lock.beside:
+        found["beside"] = lock.beside
+    if lock.options.data:
+        found["options"] = dict(lock.options.data)
     if lock.corrections:
         found["corrections"] = list(lock.corrections)
     if resolution.warnings:

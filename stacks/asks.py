@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.version import InvalidVersion, Version
 
+from ..blocks.uv_lock import LockedPackages
 from ..errors import Fault, UserError
 from ..project.redact import redact
 from .compose import Composition
@@ -17,9 +18,20 @@ if TYPE_CHECKING:
     from ..index.settings import IndexOptions
     from ..project import Entry
     from ..project.requirement_model import Options
+    from ..project.stated import Stated
+    from ..project.uv_lock import LockedPackage
     from ..solver.open_model import Ask, Declared, OpenOptions
 
-__all__ = ["EVERYTHING", "ask_data", "asks_of", "index_options", "open_options", "option_data"]
+__all__ = [
+    "EVERYTHING",
+    "ask_data",
+    "asks_of",
+    "index_options",
+    "open_options",
+    "option_data",
+    "stated_by",
+    "uv_locked",
+]
 
 EVERYTHING = ":all:"
 """In place of a package's name: all of them."""
@@ -29,17 +41,33 @@ _RUNTIME = frozenset({"cog", "coglet"})
 
 
 def asks_of(composition: Composition) -> Iterator[Ask]:
-    """The lines of the project, its constraints, and what blocks install beside them."""
+    """The lines of the project, its constraints, and what blocks install beside them.
+
+    What uv.lock has is locked already: it only limits what is installed beside it.
+    """
     from ..solver.open_model import Ask
 
     read = composition.project.requirements
-    for entry in read.entries:
-        yield _ask(entry, composition, constraint=False)
-    for entry in read.constraints:
-        yield _ask(entry, composition, constraint=True)
+    locked = uv_locked(composition)
+    if locked is None:
+        for entry in read.entries:
+            yield _ask(entry, composition, constraint=False)
+        for entry in read.constraints:
+            yield _ask(entry, composition, constraint=True)
+    for package in locked or ():
+        if package.registry:
+            yield Ask(package.origin, package.name, f"=={package.version}", constraint=True)
     for one in composition.requirements:
         if one.package in _RUNTIME and not one.origin.file.endswith(".txt"):
             yield Ask(one.origin, one.package, one.specifier)
+
+
+def uv_locked(composition: Composition) -> tuple[LockedPackage, ...] | None:
+    """What the image gets from uv.lock; None when the project is not installed from one."""
+    for block in composition.blocks:
+        if isinstance(block, LockedPackages):
+            return block.selected(composition.project)
+    return None
 
 
 def _ask(entry: Entry, composition: Composition, *, constraint: bool) -> Ask:
@@ -127,6 +155,12 @@ def index_options(composition: Composition) -> IndexOptions:
         base=composition.project.root,
         trusted_hosts=options.trusted_hosts,
     )
+
+
+def stated_by(composition: Composition) -> tuple[Stated, ...]:
+    """What the project's pyproject.toml says of releases, in place of their own metadata."""
+    pyproject = composition.project.pyproject
+    return pyproject.stated if pyproject is not None else ()
 
 
 def ask_data(ask: Ask, composition: Composition) -> list[Any]:

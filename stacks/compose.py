@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..blocks.base import Block
@@ -11,41 +11,51 @@ from ..errors import Fault, UserError
 from ..plan.composer import Composer, Network, reasons
 from ..plan.model import Plan, ResolvedPackage
 from ..project import Project, read_project
+from ..solver.lock_options import DEFAULT_PLATFORM, LockOptions
 from ..solver.requirement import Requirement
-from ..solver.resolution import BaseImage, Resolution
+from ..solver.resolution import BaseImage, BaseImages, Resolution
 from .base import Stack
-from .generic import GenericPythonStack
-from .python import PythonStack
 
-__all__ = ["STACKS", "Composition", "compose", "load", "make_plan"]
-
-STACKS: tuple[type[Stack], ...] = (PythonStack, GenericPythonStack)
+__all__ = ["Composition", "compose", "load", "make_plan"]
 
 
 @dataclass(frozen=True)
 class Composition:
-    """A project, the stack that took it, its blocks, and what they ask of the solver."""
+    """A project, the stack that took it, its blocks, and what they ask of the solver.
+
+    options: what is asked for beside the project.
+    """
 
     project: Project
     stack: Stack
     blocks: tuple[Block, ...]
     requirements: tuple[Requirement, ...]
     platform: str
+    options: LockOptions = field(default_factory=LockOptions)
 
 
-def load(root: Path, platform: str = "linux/amd64", base_image: str = "") -> Composition:
+def load(
+    root: Path,
+    platform: str = DEFAULT_PLATFORM,
+    base_image: str = "",
+    options: LockOptions | None = None,
+) -> Composition:
     """Read the project in `root` and compose its blocks for a platform.
 
     base_image: instead of the project's own word on it, as `--base-image` gives it.
+    options: all that is asked for beside the project, in place of `base_image`.
     Raises UserError with every fault of the project's files, or when no stack knows the project.
     """
+    asked = options or LockOptions(base_image=base_image)
     project = read_project(root)
-    return compose(project.with_base_image(base_image) if base_image else project, platform)
+    if asked.base_image:
+        project = project.with_base_image(asked.base_image)
+    return replace(compose(project, platform), options=asked)
 
 
 def compose(project: Project, platform: str) -> Composition:
     """The composition of a project that was read. Raises UserError when no stack knows it."""
-    for kind in STACKS:
+    for kind in _stacks():
         if kind.detect(project):
             stack = kind()
             project = stack.adapted(project)
@@ -60,6 +70,16 @@ def compose(project: Project, platform: str) -> Composition:
     )
 
 
+def _stacks() -> Iterator[type[Stack]]:
+    """The stacks in the order in which they are asked; the second is loaded only when it is."""
+    from .python import PythonStack
+
+    yield PythonStack
+    from .generic import GenericPythonStack
+
+    yield GenericPythonStack
+
+
 def make_plan(
     composition: Composition, resolution: Resolution, network: Network = "default"
 ) -> Plan:
@@ -67,15 +87,24 @@ def make_plan(
 
     network: of the commands that name none themselves.
     """
-    images = resolution.base_images
-    composer = Composer(
-        composition.platform, _reference(images.build), _reference(images.runtime), network
-    )
+    composer = _composer(composition.platform, resolution.base_images, network)
     for name, package in _packages(resolution):
         composer.package(name, package)
     for block in composition.blocks:
         block.plan(composition.project, resolution, composer)
     return composer.finish()
+
+
+def _composer(platform: str, images: BaseImages, network: Network) -> Composer:
+    """Where build and runtime image are one at two digests, the earlier is for packages alone.
+
+    System packages and the project's own commands depend on what they run over, so that has to be
+    the base as it is now; the environment and its wheels do not (docs/layers.md).
+    """
+    build, runtime = _reference(images.build), _reference(images.runtime)
+    if images.build.ref != images.runtime.ref or build == runtime:
+        return Composer(platform, build, runtime, network)
+    return Composer(platform, runtime, runtime, network, environment=build)
 
 
 def _reference(image: BaseImage) -> str:

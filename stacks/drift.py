@@ -1,9 +1,12 @@
-"""What new tables would change for projects: which resolutions become others, and why."""
+"""What new tables would change for projects: which resolutions become others, and why.
+
+A project is solved under the options that its lock was made with.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..compat.tables import overlaid
@@ -14,8 +17,10 @@ from ..solver.requirement import Requirement
 from ..solver.resolution import Resolution
 from ..solver.solve import resolve
 from ..solver.universe import Candidate, Universe
-from .compose import Composition, load
-from .solve import universe_of
+from .compose import Composition
+from .locking import load_to_lock
+from .said import Said
+from .solve import policy_of, requirements_of, universe_of
 
 __all__ = ["Drift", "Moved", "drifts", "projects_in", "text"]
 
@@ -40,6 +45,7 @@ class Drift:
 
     fault: why it cannot be compared. broken, mended: it has a solution under one of the two only;
     then `why` tells the conflict. moved: packages, empty when nothing changes.
+    options: of the project's lock, as they are written.
     """
 
     project: Path
@@ -48,6 +54,7 @@ class Drift:
     mended: bool = False
     why: str = ""
     moved: tuple[Moved, ...] = ()
+    options: tuple[str, ...] = ()
 
 
 def projects_in(folder: Path) -> tuple[Path, ...]:
@@ -73,27 +80,33 @@ def _drift(project: Path, old: Path, new: Path) -> Drift:
         after, universes = _solved(project, new)
     except UserError as error:
         return Drift(project, fault=str(error.faults[0]))
+    options = universes.composition.options.words
     if isinstance(before, Conflict) or isinstance(after, Conflict):
-        return _unsolved(project, before, after)
+        return replace(_unsolved(project, before, after), options=options)
     with overlaid([old]):
         earlier = universe_of(universes.composition, universes.roots)
-    return Drift(project, moved=tuple(_moved(before, after, earlier, universes)))
+    moved = tuple(_moved(before, after, earlier, universes))
+    return Drift(project, moved=moved, options=options)
 
 
 @dataclass(frozen=True)
 class _Question:
     composition: Composition
-    roots: frozenset[str]
+    requirements: tuple[Requirement, ...]
     universe: Universe
+
+    @property
+    def roots(self) -> frozenset[str]:
+        return frozenset(one.package for one in self.requirements)
 
 
 def _solved(project: Path, folder: Path) -> tuple[Outcome, _Question]:
     with overlaid([folder]):
-        composition = load(project)
-        roots = frozenset(one.package for one in composition.requirements)
-        universe = universe_of(composition, roots)
-    outcome = resolve(composition.requirements, universe)
-    return outcome, _Question(composition, roots, universe)
+        composition = load_to_lock(project, Said())
+        requirements = requirements_of(composition)
+        universe = universe_of(composition, {one.package for one in requirements})
+    outcome = resolve(requirements, universe, policy_of(composition))
+    return outcome, _Question(composition, requirements, universe)
 
 
 def _unsolved(project: Path, before: Outcome, after: Outcome) -> Drift:
@@ -164,7 +177,8 @@ def _notes(universe: Universe, package: str, label: str) -> tuple[str, ...]:
 
 def _pinned(question: _Question, package: str, label: str) -> Outcome:
     pin = Requirement(package, f"=={label}", Origin(asker="the old tables", text=label))
-    return resolve([*question.composition.requirements, pin], question.universe)
+    policy = policy_of(question.composition)
+    return resolve([*question.requirements, pin], question.universe, policy)
 
 
 def _is_possible(question: _Question, package: str, label: str) -> bool:
@@ -185,7 +199,7 @@ def text(found: Iterable[Drift]) -> str:
     lines = []
     same = 0
     for drift in found:
-        name = drift.project.name or str(drift.project)
+        name = " ".join((drift.project.name or str(drift.project), *drift.options))
         if drift.fault:
             lines += [f"{name}: cannot be compared: {drift.fault}"]
         elif drift.broken:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
@@ -20,10 +21,8 @@ from ..compat.tables import Tables
 from ..errors import Fault, UserError
 from ..origin import Origin
 from ..solver.conflict import Conflict
-from ..solver.policy import POLICIES, Policy
-from ..solver.requirement import Requirement
-from ..solver.resolution import Resolution
-from ..solver.universe import Universe
+from ..solver.resolution import BaseImages, Resolution
+from ..solver.universe import BUILD_IMAGE
 from .asks import (
     EVERYTHING,
     ask_data,
@@ -31,26 +30,35 @@ from .asks import (
     index_options,
     open_options,
     option_data,
+    stated_by,
+    uv_locked,
 )
 from .compose import Composition
-from .solve import solved, universe_of
+from .pinning import BASE_IMAGE, pinned_images, unpinned
+from .said import Said
+from .solve import policy_of, requirements_of, solved, universe_of
+from .unknown import ProjectIndexes
 
 if TYPE_CHECKING:
     from ..solver.lock import Lock
     from ..solver.loop import Question
     from ..solver.open_catalog import Catalog
     from ..solver.open_model import Ask
+    from ..solver.silent import MetadataSource
 
 __all__ = [
     "EVERYTHING",
     "Locked",
     "Relock",
     "fingerprint",
+    "load_as_locked",
+    "load_to_lock",
     "lock_project",
     "resolution_to_build",
 ]
 
 _RELOCK = "run cogpack resolve --lock"
+_PIN = "run cogpack resolve --upgrade base_image"
 
 
 @dataclass(frozen=True)
@@ -58,31 +66,63 @@ class Relock:
     """How a lock is made.
 
     upgrade: packages that are to move, or EVERYTHING; the others keep the version of the old lock
-        where they can. exclude_newer: a day or a moment, ISO 8601; files uploaded at or after it do
-        not exist. overrides: apply the table of known overrides. offline, refresh: of the cache.
+        where they can. BASE_IMAGE and `build-image` stand for digests, see `pinning`.
+    exclude_newer: a day or a moment, ISO 8601; files uploaded at or after it do not exist.
+    offline, refresh: of the cache.
     """
 
     upgrade: tuple[str, ...] = ()
     exclude_newer: str = ""
-    overrides: bool = True
     offline: bool = False
     refresh: bool = False
+
+    @property
+    def moved(self) -> frozenset[str]:
+        """What is to move, with normalised names."""
+        return frozenset(
+            name if name == EVERYTHING else canonicalize_name(name) for name in self.upgrade
+        )
 
 
 @dataclass(frozen=True)
 class Locked:
-    """A lock that was made. changed: packages with another version than before, with both."""
+    """A lock that was made.
+
+    changed: packages with another version than before, with both; images with another digest.
+    warnings: digests that could not be had, and why; the lock does not hold these.
+    """
 
     lock: Lock
     changed: tuple[tuple[str, str, str], ...]
+    warnings: tuple[str, ...] = ()
+
+
+def load_as_locked(root: Path, said: Said) -> Composition:
+    """The project under what was said, and for the rest under the options of its lock.
+
+    Raises UserError when the lock cannot be read, and what `load` raises.
+    """
+    from ..solver.lock import read_lock
+
+    return said.composition(root, read_lock(root))
+
+
+def load_to_lock(root: Path, said: Said) -> Composition:
+    """As `load_as_locked`, but a lock that cannot be read counts as none: it is written anew."""
+    return said.composition(root, _old_lock(root))
 
 
 def resolution_to_build(
-    composition: Composition, *, locked: bool = False, told: Callable[[str], object] = print
+    composition: Composition,
+    *,
+    locked: bool = False,
+    told: Callable[[str], object] = print,
+    source: MetadataSource | None = None,
 ) -> Resolution:
     """The versions to build with: those of the lock, when it is there and current.
 
     locked: a lock that is missing or stale is an error. told: takes a warning.
+    source: see `solve`; it is not asked when the lock is current.
 
     Raises UserError when the lock cannot be read, and what `solved` raises.
     """
@@ -93,65 +133,110 @@ def resolution_to_build(
         if locked:
             message = f"--locked needs {LOCK_FILE}, which is not there"
             raise UserError(Fault(message, Origin(LOCK_FILE), _RELOCK))
-        return solved(composition)
-    if lock.fingerprint == fingerprint(composition):
+        return solved(composition, source=source)
+    reason = _staleness(lock, composition)
+    if not reason:
+        for ref in unpinned(lock.resolution.base_images):
+            told(
+                f"{LOCK_FILE} has no digest of {ref}: the build takes what the tag names now "
+                f"({_PIN})"
+            )
         return replace(lock.resolution, lock=lock)
-    message = "the lock is stale: the project asks for something else than when it was locked"
+    message = f"the lock is stale: {reason}"
+    again = " ".join((_RELOCK, *_words(composition, lock)))
     if locked:
-        raise UserError(Fault(message, Origin(LOCK_FILE), _RELOCK))
-    told(f"{LOCK_FILE}: {message}; building without it ({_RELOCK})")
-    return solved(composition)
+        raise UserError(Fault(message, Origin(LOCK_FILE), again))
+    told(f"{LOCK_FILE}: {message}; building without it ({again})")
+    return solved(composition, source=source)
+
+
+def _staleness(lock: Lock, composition: Composition) -> str:
+    """Why the lock is not for this question; empty when it is."""
+    differing = [
+        f"it was made with {theirs}, and {own} is asked for"
+        for own, theirs in composition.options.differences(lock.options)
+    ]
+    if composition.platform != lock.platform:
+        differing.insert(
+            0, f"it is for --platform {lock.platform}, and {composition.platform} is asked for"
+        )
+    if differing:
+        return "; ".join(differing)
+    if lock.fingerprint != fingerprint(composition):
+        return "the project asks for something else than when it was locked"
+    return ""
+
+
+def _words(composition: Composition, lock: Lock) -> Iterator[str]:
+    """Options that a new lock has to be made with, for it to be another one than this."""
+    if composition.platform != lock.platform:
+        yield f"--platform {composition.platform}"
+    for own, _ in composition.options.differences(lock.options):
+        yield own if own.startswith("--") else f"{own.removeprefix('no ')}="
 
 
 def lock_project(
-    composition: Composition,
-    relock: Relock,
-    environ: Mapping[str, str],
-    *,
-    requirements: Iterable[Requirement] | None = None,
-    universe: Callable[[frozenset[str]], Universe] | None = None,
-    policy: Policy | None = None,
+    composition: Composition, relock: Relock, environ: Mapping[str, str]
 ) -> Locked | Conflict:
     """Resolve the project in both worlds and write its lock.
-
-    requirements, universe, policy: in place of the project's own, for what options add to it.
 
     Raises UserError, RetryableError or BuilderError when the project, the network or the disk is
     at fault.
     """
-    from ..solver.lock import read_lock, write_lock
+    from ..registry.lookup import Registries
+    from ..solver.lock import write_lock
     from ..solver.loop import agree
     from ..solver.open_lock import lock_of
 
     moment = _moment(relock.exclude_newer)
-    try:
-        old = read_lock(composition.project.root)
-    except UserError:
-        old = None  # one that cannot be read is written anew
-    wanted = tuple(composition.requirements if requirements is None else requirements)
-    question = _question(
+    old = _old_lock(composition.project.root)
+    source = ProjectIndexes(
         composition,
-        wanted,
-        universe or (lambda roots: universe_of(composition, roots)),
-        policy or POLICIES["newest"],
-        relock,
-        old,
+        environ,
+        offline=relock.offline,
+        refresh=relock.refresh,
+        exclude_newer=moment,
     )
+    question = replace(_question(composition, relock, old), source=source)
     with _catalog(composition, question.asks, relock, moment, environ) as catalog:
         outcome = agree(question, catalog)
         if isinstance(outcome, Conflict):
             return outcome
-        warnings = [*outcome.resolution.warnings, *_compiled(outcome.compiled)]
-        resolution = replace(outcome.resolution, warnings=tuple(warnings))
+        with Registries(environ, offline=relock.offline) as registries:
+            pinned = pinned_images(
+                outcome.resolution.base_images,
+                old.resolution.base_images if old else None,
+                relock.moved,
+                lambda ref, moving: registries.digest(ref, refresh=moving or relock.refresh),
+            )
+        resolution = replace(
+            outcome.resolution,
+            base_images=pinned.images,
+            warnings=(*outcome.resolution.warnings, *_compiled(outcome.compiled)),
+        )
         lock = lock_of(
             replace(outcome, resolution=resolution),
             question,
             catalog,
             fingerprint(composition),
             exclude_newer=relock.exclude_newer,
+            options=composition.options,
         )
+    beside = uv_locked(composition)
+    if beside is not None:
+        lock = lock.without((one.name for one in beside), "uv.lock")
     write_lock(composition.project.root, lock)
-    return Locked(lock, tuple(_changes(old, lock)))
+    return Locked(lock, tuple(_changes(old, lock)), pinned.warnings)
+
+
+def _old_lock(root: Path) -> Lock | None:
+    """The lock of a folder; None for one that cannot be read."""
+    from ..solver.lock import read_lock
+
+    try:
+        return read_lock(root)
+    except UserError:
+        return None
 
 
 def fingerprint(composition: Composition) -> str:
@@ -167,41 +252,36 @@ def fingerprint(composition: Composition) -> str:
         "asks": asks,
         "options": option_data(project.requirements.options),
         "base": project.base_image.reference if project.base_image else "",
+        "asked": dict(composition.options.data),
+        "stated": sorted(map(repr, stated_by(composition))),
     }
     text = json.dumps(data, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-def _question(
-    composition: Composition,
-    requirements: tuple[Requirement, ...],
-    universe: Callable[[frozenset[str]], Universe],
-    policy: Policy,
-    relock: Relock,
-    old: Lock | None,
-) -> Question:
+def _question(composition: Composition, relock: Relock, old: Lock | None) -> Question:
     from ..solver.loop import Question, settled_packages
 
     tables = Tables.load()
     settled = settled_packages(tables)
-    upgraded = {canonicalize_name(name) if name != EVERYTHING else name for name in relock.upgrade}
+    upgraded = relock.moved - {BASE_IMAGE, BUILD_IMAGE}
     prefer, keep = _kept(old, upgraded, settled)
     return Question(
-        requirements=requirements,
-        universe=universe,
+        requirements=requirements_of(composition),
+        universe=lambda roots: universe_of(composition, roots),
         asks=tuple(asks_of(composition)),
         settled=settled,
         platform=composition.platform,
-        policy=policy,
+        policy=policy_of(composition),
         options=open_options(composition.project.requirements.options, prefer),
-        overrides=tables.overrides if relock.overrides else (),
+        overrides=tables.overrides if composition.options.overrides else (),
         keep=keep,
-        upgrade=frozenset(upgraded - {EVERYTHING}),
+        upgrade=upgraded - {EVERYTHING},
     )
 
 
 def _kept(
-    old: Lock | None, upgraded: set[str], settled: frozenset[str]
+    old: Lock | None, upgraded: frozenset[str], settled: frozenset[str]
 ) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str], ...]]:
     """Versions of the old lock to try first, and specifiers of the matrix to keep."""
     if old is None or EVERYTHING in upgraded:
@@ -233,7 +313,15 @@ def _catalog(
     with open_client(
         environ, sources, offline=relock.offline, refresh=relock.refresh, options=options
     ) as client:
-        yield Catalog(client, sources, asks, composition.project.root, environ, moment)
+        yield Catalog(
+            client,
+            sources,
+            asks,
+            composition.project.root,
+            environ,
+            moment,
+            stated=stated_by(composition),
+        )
 
 
 def _moment(text: str) -> datetime | None:
@@ -259,3 +347,14 @@ def _changes(old: Lock | None, new: Lock) -> Iterator[tuple[str, str, str]]:
     for name in sorted(before.keys() | after.keys()):
         if before.get(name) != after.get(name):
             yield name, before.get(name, ""), after.get(name, "")
+    if old is not None:
+        yield from _moved_images(old.resolution.base_images, new.resolution.base_images)
+
+
+def _moved_images(old: BaseImages, new: BaseImages) -> Iterator[tuple[str, str, str]]:
+    for before, after, name in (
+        (old.runtime, new.runtime, BASE_IMAGE),
+        (old.build, new.build, BUILD_IMAGE),
+    ):
+        if before.ref == after.ref and before.digest != after.digest:
+            yield name, before.digest, after.digest

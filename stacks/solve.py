@@ -9,15 +9,24 @@ from ..errors import UserError
 from ..references import split_digest
 from ..solver.conflict import Conflict
 from ..solver.matrix import build_universe
+from ..solver.options import driver_requirement, gpu_requirement
 from ..solver.own_image import OwnImage, with_own_image
-from ..solver.policy import Policy
+from ..solver.policy import POLICIES, Policy
 from ..solver.requirement import Requirement
 from ..solver.resolution import Resolution
+from ..solver.silent import MetadataSource
 from ..solver.solve import resolve
 from ..solver.universe import Universe
 from .compose import Composition
 
-__all__ = ["ConflictError", "solve", "solved", "universe_of"]
+__all__ = [
+    "ConflictError",
+    "policy_of",
+    "requirements_of",
+    "solve",
+    "solved",
+    "universe_of",
+]
 
 
 class ConflictError(UserError):
@@ -35,15 +44,41 @@ def solve(
     *,
     extra: Iterable[Requirement] = (),
     policy: Policy | None = None,
+    source: MetadataSource | None = None,
 ) -> Resolution | Conflict:
     """The best versions for a project, or why there are none.
 
-    extra: what was asked for beside the project.
+    extra: what was asked for beside the project and its options. policy: in place of theirs.
+    source: knows versions that the tables do not, such as `unknown.ProjectIndexes`; without one the
+        nearest known ones stand for them.
     Raises UserError for a platform that no table knows and for specifiers that cannot be read.
     """
-    wanted = (*composition.requirements, *extra)
+    wanted = (*requirements_of(composition), *extra)
     universe = universe_of(composition, {requirement.package for requirement in wanted})
-    return resolve(wanted, universe, policy)
+    return resolve(wanted, universe, policy or policy_of(composition), source)
+
+
+def policy_of(composition: Composition) -> Policy:
+    """Which answer is the best. Raises UserError when the options name no policy."""
+    name = composition.options.prefer
+    if name not in POLICIES:
+        known = ", ".join(sorted(POLICIES))
+        raise UserError(f"there is no policy {name}", hint=f"the policies are {known}")
+    return POLICIES[name]
+
+
+def requirements_of(composition: Composition) -> tuple[Requirement, ...]:
+    """What the blocks ask for, and what the options add to it.
+
+    Raises UserError for a GPU that no table knows and a driver that is no version.
+    """
+    options = composition.options
+    wanted = list(composition.requirements)
+    if options.gpu:
+        wanted.append(gpu_requirement(options.gpu, Tables.load()))
+    if options.driver:
+        wanted.append(driver_requirement(options.driver, Universe.of([]))[0])
+    return tuple(wanted)
 
 
 def universe_of(composition: Composition, roots: Iterable[str]) -> Universe:
@@ -51,8 +86,10 @@ def universe_of(composition: Composition, roots: Iterable[str]) -> Universe:
 
     Raises UserError for a platform that no table knows.
     """
-    tables, platform = Tables.load(), composition.platform
+    tables, platform, driver = Tables.load(), composition.platform, composition.options.driver
     universe = build_universe(tables, platform=platform, roots=roots)
+    if driver:
+        universe = driver_requirement(driver, universe)[1]
     base = composition.project.base_image
     if base is None:
         return universe
@@ -66,9 +103,10 @@ def solved(
     *,
     extra: Iterable[Requirement] = (),
     policy: Policy | None = None,
+    source: MetadataSource | None = None,
 ) -> Resolution:
     """As `solve`, but raises ConflictError when there is no solution."""
-    outcome = solve(composition, extra=extra, policy=policy)
+    outcome = solve(composition, extra=extra, policy=policy, source=source)
     if isinstance(outcome, Conflict):
         raise ConflictError(outcome)
     return outcome

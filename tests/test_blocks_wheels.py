@@ -173,6 +173,31 @@ def test_what_has_to_be_built_comes_last_and_by_itself() -> None:
     assert built.source == model.StageInput(id="layer:packages-7")
 
 
+def test_what_is_built_comes_from_its_own_index_and_its_tools_from_any() -> None:
+    private, default = "https://private.invalid/simple", "https://u:${DEFAULT}@index.invalid/simple"
+    at = Origin("requirements.txt", 1)
+    options = Options(
+        index_url=IndexUrl(Url(default), at),
+        extra_index_urls=(IndexUrl(Url("https://u:${OWN}@private.invalid/simple"), at),),
+    )
+    sdist = replace(SDIST, index=private)
+    plan = _plan([SIX, sdist, FOLDER], project=_project(RequirementsFile(options=options)))
+    texts = {
+        op.path: op.content
+        for op in _stage(plan, "wheel-lists").ops
+        if isinstance(op, model.MkFile)
+    }
+    assert texts["/built-0.txt"] == (
+        "--extra-index-url https://u:${OWN}@private.invalid/simple\n"
+        f"--index-url {default}\n"
+        f"old==1.0 --hash=sha256:{'0' * 64}\n"
+    )
+    [build] = [op for op in _stage(plan, "built-packages").ops if isinstance(op, model.Exec)]
+    secrets = [mount.id for mount in build.mounts if isinstance(mount, model.SecretMount)]
+    assert secrets == ["DEFAULT", "OWN"]
+    assert f'--index-url "{default}" --editable ./lib' in build.command
+
+
 def test_a_wheel_of_the_project_is_a_layer_like_any_other(tmp_path: Path) -> None:
     wheel = LockedPackage(
         "own", "1", "archive", "own.whl", path="wheels/own.whl", hashes=(("sha256", "1" * 64),)

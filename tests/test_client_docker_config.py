@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cogpack.errors import UserError
-from cogpack.llb.client.docker_config import Credential, credential, load_config
+from cogpack.registry.docker_config import Credential, credential, load_config
 
 
 def environ(folder: Path, **config: object) -> dict[str, str]:

@@ -12,7 +12,11 @@ from click.testing import CliRunner, Result
 from cogpack.cli import cli
 from cogpack.compat.cells import Sheet, write_sheet
 from cogpack.errors import UserError
+from cogpack.solver.lock import LOCK_FILE, Lock, dump_lock
+from cogpack.solver.lock_options import LockOptions
+from cogpack.stacks.compose import load
 from cogpack.stacks.drift import drifts
+from cogpack.stacks.solve import solved
 from support.small_tables import small_sheets, small_tables
 
 GPU_PROJECT = """\
@@ -146,6 +150,22 @@ def test_a_project_that_has_no_solution_any_longer_is_told(
     told = diff(old, new, "--projects", projects).stdout
     assert "gpu: has no solution any longer\n" in told
     assert "gpu: has a solution now; before:" in diff(new, old, "--projects", projects).stdout
+
+
+def test_a_locked_project_is_compared_under_the_options_of_its_lock(
+    old: Path, new: Path, projects: Path
+) -> None:
+    without(old, "torch", "2.8.0*")
+    lock_with(projects / "gpu", LockOptions(prefer="oldest"))
+    assert diff(old, new, "--projects", projects).stdout.endswith("2 projects resolve as before\n")
+    lock_with(projects / "gpu", LockOptions(driver="580"))
+    assert "gpu --driver 580:\n" in diff(old, new, "--projects", projects).stdout
+
+
+def lock_with(project: Path, options: LockOptions) -> None:
+    resolution = solved(load(project))
+    lock = Lock((), resolution, "sha256:0", "linux/amd64", "x86_64", options=options)
+    (project / LOCK_FILE).write_text(dump_lock(lock))
 
 
 def test_a_project_that_cannot_be_read_does_not_stop_the_others(

@@ -15,13 +15,14 @@ from cogpack.compat.changes import compared, lines
 from cogpack.compat.tables import Tables
 from cogpack.compat.updater import python as python_source
 from cogpack.compat.updater.python import Managed
-from cogpack.compat.updater.registry import Registry
 from cogpack.compat.updater.request import Request, run
 from cogpack.compat.updater.run import Refreshed, write
 from cogpack.compat.updater.sources import UnreachedError
 from cogpack.index import Fetcher, HttpSettings
 from cogpack.index.pagecache import PageCache
 from cogpack.index.store import Store
+from cogpack.registry.access import Access
+from cogpack.registry.reader import Registry
 from support.index_server import IndexServer, serve
 from support.small_tables import small_sheets, small_tables
 from support.upstream import Upstream, upstream
@@ -242,7 +243,7 @@ def test_the_uv_of_the_environment_knows_what_it_can_fetch() -> None:
 @pytest.fixture
 def registry(other: Upstream, tmp_path: Path) -> Iterator[Registry]:
     fetcher = Fetcher(FAST)
-    yield Registry(other.url, fetcher, PageCache(Store(tmp_path / "cache"), 0))
+    yield Registry(Access(other.url, fetcher), PageCache(Store(tmp_path / "cache"), 0))
     fetcher.close()
 
 

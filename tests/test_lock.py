@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import random
+import shutil
 import signal
 import subprocess
 import sys
-import time
 import tomllib
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -23,7 +23,6 @@ from cogpack.solver.lock import (
     Lock,
     dump_lock,
     load_lock,
-    lock_requirements_text,
     read_lock,
 )
 from cogpack.solver.open_target import Target
@@ -125,11 +124,10 @@ def test_the_same_inputs_give_the_same_bytes(project: Path, tmp_path: Path) -> N
 def test_requirements_for_the_installer_have_hashes(project: Path) -> None:
     with index(WORLD) as server:
         lock = made(project, server).lock
-    text = lock_requirements_text(lock, ["tool", "lib"])
-    assert text == (
-        f"lib==2.0 --hash=sha256:{lock.by_name['lib'].sha256}\n"
-        f"tool==1.0 --hash=sha256:{lock.by_name['tool'].sha256}\n"
-    )
+    lib = lock.by_name["lib"]
+    assert lib.line("/src") == f"lib==2.0 --hash=sha256:{lib.sha256}"
+    own = replace(lib, kind="archive", path="vendor/lib.whl", url="")
+    assert own.line("/src") == f"lib @ file:///src/vendor/lib.whl --hash=sha256:{lib.sha256}"
 
 
 def test_a_current_lock_is_what_is_built(project: Path) -> None:
@@ -258,11 +256,30 @@ def test_a_credential_is_never_written(project: Path) -> None:
 def test_a_pinned_and_hashed_file_is_taken_as_it_is(tmp_path: Path) -> None:
     with index(WORLD) as server:
         first = made(write_project(tmp_path / "one", "app", "lib<3"), server).lock
-        lines = lock_requirements_text(first, versions(first)).splitlines()
+        lines = [first.by_name[name].line("") for name in versions(first)]
         second = made(write_project(tmp_path / "two", *lines), server).lock
-    assert [replace(one, extras=()) for one in second.packages] == [
-        replace(one, extras=()) for one in first.packages
-    ]
+        assert [replace(one, extras=()) for one in second.packages] == [
+            replace(one, extras=()) for one in first.packages
+        ]
+
+
+def test_of_pinned_and_hashed_lines_nothing_is_chosen_again(tmp_path: Path) -> None:
+    """Old versions stay, and of the indexes no more is asked than where the named files are."""
+    with index(WORLD) as server:
+        old = made(write_project(tmp_path / "one", "app", "lib<2"), server).lock
+        lines = [old.by_name[name].line("") for name in versions(old)]
+        shutil.rmtree(tmp_path / "cache")
+        server.forget()
+        new = made(write_project(tmp_path / "two", *lines), server).lock
+        assert versions(new) == versions(old) == {**versions(old), "lib": "1.0", "app": "1.0"}
+        assert {one.name: one.hashes for one in new.packages} == {
+            one.name: one.hashes for one in old.packages
+        }
+        paths = [request.path for request in server.requests]
+        pages = {path.split("/")[2] for path in paths if path.startswith("/simple/")}
+        assert pages == {one.name for one in new.packages}
+        files = {path.rpartition("/")[2] for path in paths if path.startswith("/files/")}
+        assert all(name.endswith(".metadata") for name in files)
 
 
 @pytest.mark.parametrize(
@@ -296,24 +313,66 @@ def test_the_fingerprint_knows_the_platform(project: Path) -> None:
     assert fingerprint(load(project)) != fingerprint(load(project, "linux/arm64"))
 
 
+_KILLED = """\
+import os, signal, sys
+
+moment, folder = int(sys.argv.pop(1)), sys.argv.pop(1)
+count = 0
+
+
+def watch(event, arguments):
+    global count
+    writes = event == "open" and (arguments[2] or 0) & (os.O_WRONLY | os.O_RDWR)
+    if (writes or event == "os.rename") and str(arguments[0]).startswith(folder):
+        count += 1
+        if count == moment:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+sys.addaudithook(watch)
+from cogpack.cli import main
+
+try:
+    main()
+finally:
+    print(count)
+"""
+
+
 def test_killed_at_any_moment_it_leaves_lock_and_cache_readable(tmp_path: Path) -> None:
+    """Whenever a file was just made, or was written and is about to get its name."""
     project = write_project(tmp_path / "project", "app", "lib<3")
-    command = [sys.executable, "-m", "cogpack", "resolve", "--lock", "--refresh", str(project)]
-    pause = random.Random(7)  # noqa: S311  # no secret
+
+    cache = tmp_path / "cache"
+
+    def run(moment: int, folder: Path) -> tuple[int, str]:
+        # Each run has something else to write.
+        (project / "requirements.txt").write_text(f"app\nlib<{3 + next(numbers)}\n")
+        shutil.rmtree(cache, ignore_errors=True)
+        arguments = [str(moment), str(folder), "resolve", "--lock", str(project)]
+        done = subprocess.run(
+            [sys.executable, "-c", _KILLED, *arguments],
+            env=environment(server, tmp_path),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done.returncode, done.stdout
+
+    numbers = count()
     with index(WORLD) as server:
-        environ = environment(server, tmp_path)
         made(project, server)
-        for number in range(6):
-            # Each run has something else to write.
-            (project / "requirements.txt").write_text(f"app\nlib<{3 + number}\n")
-            process = subprocess.Popen(
-                command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-            )
-            time.sleep(pause.uniform(0.1, 0.9))
-            process.send_signal(signal.SIGKILL)
-            process.wait()
+        # How many moments there are.
+        most = int(run(0, cache)[1].splitlines()[-1])
+        assert most >= 8
+        last = int(run(0, project)[1].splitlines()[-1])
+        moments = [(cache, moment) for moment in range(1, most + 1, max(1, most // 6))]
+        moments += [(project, moment) for moment in range(1, last + 1)]
+        for folder, moment in moments:
+            old = (project / LOCK_FILE).read_bytes()
+            code, _ = run(moment, folder)
+            assert code == -signal.SIGKILL
+            assert (project / LOCK_FILE).read_bytes() == old
             assert read_lock(project) is not None
-        (project / LOCK_FILE).unlink()
-        made(project, server, Relock(offline=True))
-    assert read_lock(project) is not None
-    assert [path.name for path in project.glob("*.tmp")] == []
+            # What the killed run left in the cache is whole: the next one can use it.
+            made(project, server)

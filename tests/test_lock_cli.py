@@ -37,7 +37,7 @@ def test_a_lock_is_made_checked_and_upgraded(tmp_path: Path) -> None:
         assert "python_version" in first.stdout
         same = run(project, server, "--lock")
         assert same.stderr == f"{LOCK_FILE}: 4 packages\n"
-        moved = run(project, server, "--upgrade", "lib", "--offline")
+        moved = run(project, server, "--upgrade", "lib")
         assert moved.stderr == f"changed lib 1.0 to 2.0\n{LOCK_FILE}: 4 packages\n"
         checked = run(project, server, "--locked")
         assert (checked.returncode, checked.stderr) == (0, "")

@@ -1,8 +1,10 @@
-"""Where the tables come from, by name, and the one way in which a source fails."""
+"""Where the tables come from, by name; a source that fails is an `UnreachedError`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+
+from ...registry.errors import UnreachedError
 
 __all__ = ["SOURCES", "UnreachedError"]
 
@@ -19,7 +21,3 @@ SOURCES: Mapping[str, str] = {
     "docker.io": "https://registry-1.docker.io",
 }
 """Source -> where it lives when no mirror is named."""
-
-
-class UnreachedError(Exception):
-    """A source was not reached, or what it said cannot be true; the text says which and why."""

@@ -19,7 +19,8 @@ from ...errors import Failure
 from ...index import Fetcher, File, IndexClient, Location, Metadata, NoMetadata, Page
 from ...index.location import display, parse_location
 from ...index.pagecache import PageCache
-from .registry import Registry
+from ...registry.access import Access
+from ...registry.reader import Registry
 from .sources import SOURCES, UnreachedError
 
 __all__ = ["World", "lost_half"]
@@ -111,7 +112,7 @@ class World:
     @cached_property
     def registry(self) -> Registry:
         """The registry behind docker.io."""
-        return Registry(self.address("docker.io"), self.documents, self.cache)
+        return Registry(Access(self.address("docker.io"), self.documents), self.cache)
 
     @contextmanager
     def _reached(self, url: str) -> Iterator[None]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from ...errors import BuilderError
-from .docker_config import config_folder, load_config
+from ...registry.docker_config import config_folder, load_config
 from .sockets import Address, dial, parse_address
 
 __all__ = ["CONNECT_SECONDS", "Endpoint", "find_daemon"]

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
+from ...registry.docker_config import credential, load_config
 from ..proto import session_pb2
-from .docker_config import credential, load_config
 from .rpc_server import Messages, Metadata, Refused, Service, Status
 
 __all__ = ["auth_service", "secrets_service"]

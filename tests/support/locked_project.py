@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -10,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from cogpack.compat.tables import Tables
+from support import registry
 from support.index_server import Dist, IndexServer, serve
 
-__all__ = ["environment", "index", "write_project"]
+__all__ = ["PREDICTOR", "cogpack", "environment", "index", "write_project"]
 
 PREDICTOR = """\
 from cog import BasePredictor
@@ -36,14 +39,20 @@ def _runtime() -> dict[str, list[Dist]]:
 
 @contextmanager
 def index(packages: Mapping[str, Sequence[Dist]], **options: Any) -> Iterator[IndexServer]:
-    """A local index with these packages and with the server."""
-    with serve({**_runtime(), **packages}, **options) as server:
+    """A local index with these packages and with the server, and a registry that has all images."""
+    with (
+        serve({**_runtime(), **packages}, **options) as server,
+        registry.serve() as images,
+    ):
+        images.invents = True
+        server.registry = f"http://{images.address}"
         yield server
 
 
 def environment(server: IndexServer, folder: Path, url: str = "") -> dict[str, str]:
-    """The environment of a user whose only index is the local one."""
+    """The environment of a user whose only index and registry are the local ones."""
     return {
+        "COGPACK_REGISTRY_MIRRORS": f"docker.io={server.registry}",
         "COGPACK_CACHE": str(folder / "cache"),
         "HOME": str(folder),
         "PATH": os.environ["PATH"],
@@ -65,3 +74,16 @@ def write_project(folder: Path, *lines: str, python: str = "3.12", constraints: 
     if constraints:
         (folder / "constraints.txt").write_text(constraints)
     return folder
+
+
+def cogpack(
+    project: Path, server: IndexServer, verb: str, *options: str
+) -> subprocess.CompletedProcess[str]:
+    """Run the cogpack command on a project, for a user whose only index is the local one."""
+    return subprocess.run(
+        [sys.executable, "-m", "cogpack", verb, *options, str(project)],
+        env=environment(server, project.parent),
+        capture_output=True,
+        text=True,
+        check=False,
+    )

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+_INDEX = "application/vnd.oci.image.index.v1+json"
+
 
 @dataclass
 class Registry:
@@ -21,6 +23,8 @@ class Registry:
 
     credential: `user:password` that it demands; empty for none.
     fault: an HTTP status with which it answers everything; 0 for none.
+    invents: whether every tag that nobody pushed names an image too, always the same.
+    asked: paths of the manifests that were asked for.
     """
 
     address: str = ""
@@ -30,6 +34,15 @@ class Registry:
     manifests: dict[str, tuple[str, bytes]] = field(default_factory=dict)
     uploads: dict[str, bytes] = field(default_factory=dict)
     users: set[str] = field(default_factory=set)
+    invents: bool = False
+    asked: list[str] = field(default_factory=list)
+
+    def put(self, name: str, body: bytes = b"{}") -> str:
+        """Have an image, `team/base:1`, of which nothing but the manifest exists; its digest."""
+        repository, _, tag = name.partition(":")
+        for last in (tag, _digest(body)):
+            self.manifests[f"/v2/{repository}/manifests/{last}"] = (_INDEX, body)
+        return _digest(body)
 
 
 @contextmanager
@@ -68,11 +81,15 @@ class _Handler(BaseHTTPRequestHandler):
         if self._refused():
             return
         name = self.path.rpartition("/")[2]
+        if "/manifests/" in self.path:
+            self.state.asked.append(self.path)
         if self.path == "/v2/":
             self._answer(200, b"{}", "application/json")
         elif "/manifests/" in self.path and self.path in self.state.manifests:
             kind, data = self.state.manifests[self.path]
             self._answer(200, data, kind)
+        elif "/manifests/" in self.path and self.state.invents:
+            self._answer(200, self.path.encode(), _INDEX)
         elif "/blobs/" in self.path and name in self.state.blobs:
             self._answer(200, self.state.blobs[name], "application/octet-stream")
         else:

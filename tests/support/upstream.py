@@ -40,6 +40,8 @@ class Upstream:
         self.token = ""
         self.page = 1000
         self.seen: list[tuple[str, Mapping[str, str]]] = []
+        self.forms: list[Mapping[str, list[str]]] = []
+        self._digests: dict[str, str] = {}
         self._replies: dict[str, Reply] = {}
         self._tags: dict[str, tuple[str, ...]] = {}
 
@@ -67,6 +69,11 @@ class Upstream:
         """Serve the tags of a repository, page by page."""
         self._tags[repository] = tuple(sorted(tags))
 
+    def put_manifest(self, name: str, digest: str) -> None:
+        """Announce a digest for an image, `library/python:3`."""
+        repository, _, tag = name.partition(":")
+        self._digests[f"{repository}/manifests/{tag}"] = digest
+
     def asked(self, path: str) -> int:
         """How many requests there were of a path."""
         return sum(urlsplit(seen).path == path for seen, _ in self.seen)
@@ -83,10 +90,13 @@ class Upstream:
             return Reply(json.dumps(told).encode())
         if not parts.path.startswith("/v2/"):
             return Reply(status=404)
-        repository = parts.path.removeprefix("/v2/").removesuffix("/tags/list")
+        rest = parts.path.removeprefix("/v2/")
+        repository = rest.partition("/manifests/")[0].removesuffix("/tags/list")
         if self.token and headers.get("authorization") != f"Bearer {self.token}":
             asked = f'realm="{self.url}/token",service="tests",scope="repository:{repository}:pull"'
             return Reply(status=401, headers={"www-authenticate": f"Bearer {asked}"})
+        if rest in self._digests:
+            return Reply(headers={"docker-content-digest": self._digests[rest]})
         return self._tag_page(repository, query.get("last", ""))
 
     def _tag_page(self, repository: str, last: str) -> Reply:
@@ -128,6 +138,14 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, *_: object) -> None:  # silent
         return
 
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("content-length", 0)))
+        self.served.forms.append(parse_qs(body.decode()))
+        self.do_GET()
+
     def do_GET(self) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
         reply = self.served.reply(self.path, headers)
@@ -136,5 +154,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.send_header("content-length", str(len(reply.body)))
         self.end_headers()
+        if self.command == "HEAD":
+            return
         self.wfile.write(reply.body[: len(reply.body) // 2] if reply.cut else reply.body)
         self.close_connection = reply.cut or self.close_connection

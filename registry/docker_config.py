@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ...errors import UserError
+from ..errors import UserError
 
 __all__ = ["Credential", "DockerConfig", "config_folder", "credential", "load_config"]
 
