@@ -3,10 +3,14 @@
 The way of a build, as a library user walks it:
 
     composition = cogpack.load(Path("project"))
+    composition = cogpack.with_weights(composition, os.environ, told=print)  # if it has remote ones
     resolution = cogpack.solved(composition)
     plan = cogpack.make_plan(composition, resolution)
     with Client(find_daemon(None, os.environ)) as client:  # from cogpack.llb.client
         cogpack.build_plan(plan, cogpack.Request(Path("project"), exports), client)
+
+`solved` uses no network. With `source=cogpack.ProjectIndexes(composition, os.environ)` it reads the
+metadata of versions that the tables do not know.
 
 Every failure that is foreseen is a `cogpack.Failure`. Names are imported when they are first used.
 """
@@ -22,6 +26,8 @@ if TYPE_CHECKING:
     from .plan.model import Plan
     from .stacks.compose import Composition, load, make_plan
     from .stacks.solve import ConflictError, solve, solved
+    from .stacks.unknown import ProjectIndexes
+    from .stacks.weights import with_weights
 
 __version__ = "0.1.0"
 
@@ -33,6 +39,7 @@ __all__ = [
     "Failure",
     "Fault",
     "Plan",
+    "ProjectIndexes",
     "Request",
     "RetryableError",
     "UserError",
@@ -42,6 +49,7 @@ __all__ = [
     "make_plan",
     "solve",
     "solved",
+    "with_weights",
 ]
 
 _HOMES = {
@@ -50,6 +58,8 @@ _HOMES = {
     "plan.model": ("Plan",),
     "stacks.compose": ("Composition", "load", "make_plan"),
     "stacks.solve": ("ConflictError", "solve", "solved"),
+    "stacks.unknown": ("ProjectIndexes",),
+    "stacks.weights": ("with_weights",),
 }
 
 

@@ -26,6 +26,7 @@ VERBS = {
     "llb": "Write the BuildKit definition of the image.",
     "plan": "Show what would be built, stage by stage.",
     "resolve": "Show which versions are chosen, and why.",
+    "weights": "Pin the weights that come from other machines.",
 }
 
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ..errors import BuilderError, CogpackError
 from ..plan.model import (
@@ -253,7 +253,7 @@ def _script(
                 placed = script.place(_STAGING + path, step.dest, name, step.mode, step.owner)
                 lines.append(placed)
             case MkFile():
-                staged.append(step.model_copy(update={"path": path}))
+                staged.append(replace(step, path=path))
                 lines.append(script.write(_STAGING + path, step.path))
             case MkDir():
                 lines.append(script.make_folder(step))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from shlex import quote
 
-from ..plan.model import Exec, MkDir, Mount, Remove, SecretMount, Symlink
+from ..plan.model import Exec, MkDir, Mount, Remove, SecretMount, Symlink, dump
 
 __all__ = [
     "SHELL",
@@ -122,7 +122,7 @@ def _subshell(command: Command, env: Mapping[str, str]) -> str:
 
 
 def _key(mount: Mount) -> str:
-    return mount.model_dump_json()
+    return dump(mount)
 
 
 def _secrets(command: Command) -> list[SecretMount]:

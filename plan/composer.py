@@ -7,7 +7,7 @@ way to a plan; `finish` gives the frozen plan or tells every fault.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from ..origin import Origin
@@ -65,14 +65,22 @@ class Composer:
 
     platform: as in `linux/amd64`. build, runtime: the image references that the phases stand on.
     network: what commands get that name no network themselves.
+    environment: the image in which packages are installed, where that is neither: the same image
+        as `build` at an earlier digest.
     """
 
     def __init__(
-        self, platform: str, build: str, runtime: str, network: Network = "default"
+        self,
+        platform: str,
+        build: str,
+        runtime: str,
+        network: Network = "default",
+        environment: str = "",
     ) -> None:
         self.platform = platform
         self.build_base = build
         self.runtime_base = runtime
+        self._environment: Input | None = ImageInput(ref=environment) if environment else None
         self._network = network
         self._packages: dict[str, ResolvedPackage] = {}
         self._phases: dict[tuple[Kind, str], _Draft] = {}
@@ -88,6 +96,11 @@ class Composer:
     def one_base(self) -> bool:
         """Whether the image is built on the very base that it runs on."""
         return self.build_base == self.runtime_base
+
+    @property
+    def environment_base(self) -> Input:
+        """What packages are installed over; the phase `base` or what stands for it."""
+        return self._environment or PhaseInput(name="base")
 
     def package(self, name: str, resolved: ResolvedPackage) -> None:
         """Record one choice of the solver."""
@@ -140,6 +153,22 @@ class Composer:
         )
         return StageInput(id=id)
 
+    def prepare_environment(
+        self,
+        phase: str,
+        id: str,  # noqa: A002
+        title: str,
+        ops: Sequence[Op],
+        *,
+        because: Iterable[Origin] = (),
+    ) -> None:
+        """Do what a stage of the phase `base` does to the image of the packages, where it is
+        another than the build's.
+        """
+        if self._environment is not None:
+            source = self._environment
+            self._environment = self.side_stage(phase, id, title, source, ops, because=because)
+
     def export(self, phase: str, stage: StageInput) -> StageInput:
         """Put the changes of a build stage into the image, as one layer of the export phase."""
         title = next(
@@ -179,7 +208,7 @@ class Composer:
 
     def _networked(self, ops: Sequence[Op]) -> tuple[Op, ...]:
         return tuple(
-            op.model_copy(update={"network": self._network})
+            replace(op, network=self._network)
             if isinstance(op, Exec) and op.network == "default"
             else op
             for op in ops

@@ -7,11 +7,16 @@ version. Nothing here knows BuildKit; nothing here reads the project.
 from __future__ import annotations
 
 import json
-from typing import Annotated, Literal
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+if TYPE_CHECKING:
+    from pydantic_core import CoreSchema
 
 __all__ = [
+    "DOWNLOADED",
+    "PROJECT_CONTEXT",
     "SCHEMA_VERSION",
     "BindMount",
     "CacheMount",
@@ -19,6 +24,7 @@ __all__ = [
     "Env",
     "Exec",
     "ExportConfig",
+    "HttpInput",
     "ImageInput",
     "Input",
     "Layer",
@@ -47,12 +53,32 @@ __all__ = [
 SCHEMA_VERSION: Literal[1] = 1
 
 
-class Model(BaseModel):
-    """Frozen, strict about unknown keys: a plan from another version fails loudly."""
+class Model:
+    """What all parts of a plan have in common.
 
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+    They are plain data classes; pydantic, which takes a while to load, is what reads them from JSON
+    and describes them, and is loaded for that alone.
+    """
+
+    # Strict about unknown keys: a plan from another version fails loudly.
+    __pydantic_config__: ClassVar[Mapping[str, str]] = {"extra": "forbid"}
 
 
+@dataclass(frozen=True)
+class ToldBy:
+    """Says pydantic which field tells the members of a union apart."""
+
+    field: str
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: Callable[[object], CoreSchema]
+    ) -> CoreSchema:
+        from pydantic import Discriminator
+
+        return handler(Annotated[source, Discriminator(self.field)])
+
+
+@dataclass(frozen=True, kw_only=True)
 class Reason(Model):
     """Who asked: the same fields as `cogpack.origin.Origin`."""
 
@@ -65,6 +91,7 @@ class Reason(Model):
 # Inputs: file systems that a stage can stand on, copy from or mount.
 
 
+@dataclass(frozen=True, kw_only=True)
 class ImageInput(Model):
     """An image from a registry; `ref` carries a digest where it is known."""
 
@@ -72,6 +99,7 @@ class ImageInput(Model):
     ref: str
 
 
+@dataclass(frozen=True, kw_only=True)
 class StageInput(Model):
     """The file system after another stage."""
 
@@ -79,6 +107,7 @@ class StageInput(Model):
     id: str
 
 
+@dataclass(frozen=True, kw_only=True)
 class PhaseInput(Model):
     """The result of a whole phase of the build or of the export, whatever stages it has."""
 
@@ -87,6 +116,11 @@ class PhaseInput(Model):
     name: str
 
 
+PROJECT_CONTEXT = "context"
+"""The name of the context that is the project folder."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class LocalInput(Model):
     """Files of the user's machine, by the name of a context; `context` is the project folder.
 
@@ -94,11 +128,31 @@ class LocalInput(Model):
     """
 
     type: Literal["local"] = "local"
-    name: str = "context"
+    name: str = PROJECT_CONTEXT
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
 
 
+DOWNLOADED = "/file"
+"""Where a download is in its own file system, whatever its name is elsewhere."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HttpInput(Model):
+    """One file that the builder downloads, as DOWNLOADED; it is copied from, not stood on.
+
+    digest: `sha256:…` of the content. Without it the builder takes what there is, and looks at
+    every build whether that is still so. token: the id of the secret with a bearer token for the
+    server (RFC 6750), which is sent when it is given; empty for none.
+    """
+
+    type: Literal["http"] = "http"
+    url: str
+    digest: str = ""
+    token: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ScratchInput(Model):
     """The empty file system."""
 
@@ -106,13 +160,15 @@ class ScratchInput(Model):
 
 
 Input = Annotated[
-    ImageInput | StageInput | PhaseInput | LocalInput | ScratchInput, Field(discriminator="type")
+    ImageInput | StageInput | PhaseInput | LocalInput | HttpInput | ScratchInput,
+    ToldBy("type"),
 ]
 
 
 # Mounts of an exec: never part of the layer.
 
 
+@dataclass(frozen=True, kw_only=True)
 class CacheMount(Model):
     """A folder that the builder keeps between builds."""
 
@@ -122,6 +178,7 @@ class CacheMount(Model):
     sharing: Literal["shared", "private", "locked"] = "shared"
 
 
+@dataclass(frozen=True, kw_only=True)
 class SecretMount(Model):
     """A secret of the build, by id: as the file `target`, or as the variable `env`, never both."""
 
@@ -132,6 +189,7 @@ class SecretMount(Model):
     required: bool = True
 
 
+@dataclass(frozen=True, kw_only=True)
 class BindMount(Model):
     """Another file system, or a path in it, at `target`.
 
@@ -145,6 +203,7 @@ class BindMount(Model):
     writable: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
 class TmpfsMount(Model):
     """Memory that is gone after the command."""
 
@@ -152,12 +211,13 @@ class TmpfsMount(Model):
     target: str
 
 
-Mount = Annotated[CacheMount | SecretMount | BindMount | TmpfsMount, Field(discriminator="type")]
+Mount = Annotated[CacheMount | SecretMount | BindMount | TmpfsMount, ToldBy("type")]
 
 
 # Ops
 
 
+@dataclass(frozen=True, kw_only=True)
 class Exec(Model):
     """Run a command with `/bin/sh -c`; it fails the build when it exits with another code than 0.
 
@@ -167,10 +227,11 @@ class Exec(Model):
     op: Literal["exec"] = "exec"
     command: str
     mounts: tuple[Mount, ...] = ()
-    env: dict[str, str] = Field(default_factory=dict)
+    env: dict[str, str] = field(default_factory=dict)
     network: Literal["default", "host", "none"] = "default"
 
 
+@dataclass(frozen=True, kw_only=True)
 class Copy(Model):
     """Copy files of another input.
 
@@ -192,6 +253,7 @@ class Copy(Model):
     time: int | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
 class MkFile(Model):
     """Write a small text file (UTF-8), its folder must exist."""
 
@@ -202,6 +264,7 @@ class MkFile(Model):
     owner: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
 class MkDir(Model):
     """Make a folder and its parents; an existing one is left as it is."""
 
@@ -211,6 +274,7 @@ class MkDir(Model):
     owner: str = ""
 
 
+@dataclass(frozen=True, kw_only=True)
 class Remove(Model):
     """Remove a file or folder; it need not exist."""
 
@@ -218,6 +282,7 @@ class Remove(Model):
     path: str
 
 
+@dataclass(frozen=True, kw_only=True)
 class Symlink(Model):
     """Make a symbolic link at `path` that points to `target`."""
 
@@ -226,6 +291,7 @@ class Symlink(Model):
     path: str
 
 
+@dataclass(frozen=True, kw_only=True)
 class Env(Model):
     """Set a variable for the ops that follow and for every stage that stands on this one.
 
@@ -238,6 +304,7 @@ class Env(Model):
     prepend: bool = False
 
 
+@dataclass(frozen=True, kw_only=True)
 class Workdir(Model):
     """Set the working directory for the ops that follow and for the stages on this one."""
 
@@ -245,6 +312,7 @@ class Workdir(Model):
     path: str
 
 
+@dataclass(frozen=True, kw_only=True)
 class Layer(Model):
     """Put the changes that another stage made (against its own source) on top, as one layer.
 
@@ -257,10 +325,11 @@ class Layer(Model):
 
 Op = Annotated[
     Exec | Copy | MkFile | MkDir | Remove | Symlink | Env | Workdir | Layer,
-    Field(discriminator="op"),
+    ToldBy("op"),
 ]
 
 
+@dataclass(frozen=True, kw_only=True)
 class Stage(Model):
     """A unit that becomes exactly one layer (none when it has no op that changes files).
 
@@ -275,6 +344,7 @@ class Stage(Model):
     reasons: tuple[Reason, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
 class Phase(Model):
     """Stages with a common purpose, and the input that stands for the phase as a whole."""
 
@@ -283,6 +353,7 @@ class Phase(Model):
     result: Input
 
 
+@dataclass(frozen=True, kw_only=True)
 class ResolvedPackage(Model):
     """One choice of the solver, with the reasons for it."""
 
@@ -292,6 +363,7 @@ class ResolvedPackage(Model):
     because: tuple[Reason, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
 class BaseRefs(Model):
     """The images that the plan stands on."""
 
@@ -299,50 +371,55 @@ class BaseRefs(Model):
     runtime: str
 
 
+@dataclass(frozen=True, kw_only=True)
 class ExportConfig(Model):
     """The config of the image; it is laid over the runtime base's own.
 
     path: folders that go before the base's PATH.
     """
 
-    env: dict[str, str] = Field(default_factory=dict)
+    env: dict[str, str] = field(default_factory=dict)
     path: tuple[str, ...] = ()
     entrypoint: tuple[str, ...] = ()
     cmd: tuple[str, ...] = ()
     workdir: str = ""
     user: str = ""
-    labels: dict[str, str] = Field(default_factory=dict)
+    labels: dict[str, str] = field(default_factory=dict)
     ports: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
 class Plan(Model):
     """Everything that a builder needs. The image is the result of the last export phase."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
     platform: str
-    packages: dict[str, ResolvedPackage] = Field(default_factory=dict)
+    packages: dict[str, ResolvedPackage] = field(default_factory=dict)
     base: BaseRefs
     build_phases: tuple[Phase, ...]
     export_phases: tuple[Phase, ...]
     config: ExportConfig
 
 
-def _sorted(value: object) -> object:
+def _plain(value: object) -> object:
     """Mappings whose keys are data come sorted; the fields of a model keep the model's order."""
-    if isinstance(value, Model):
-        return {name: _sorted(getattr(value, name)) for name in type(value).model_fields}
+    if is_dataclass(value) and not isinstance(value, type):
+        return {one.name: _plain(getattr(value, one.name)) for one in fields(value)}
     if isinstance(value, dict):
-        return {key: _sorted(value[key]) for key in sorted(value)}
+        return {key: _plain(value[key]) for key in sorted(value)}
     if isinstance(value, tuple | list):
-        return [_sorted(item) for item in value]
+        return [_plain(item) for item in value]
     return value
 
 
-def dump(plan: Plan) -> str:
-    """The plan as JSON text: same plan, same bytes; ends with a newline."""
-    return json.dumps(_sorted(plan), indent=2, ensure_ascii=False) + "\n"
+def dump(part: Model) -> str:
+    """The plan, or a part of it, as JSON text: same plan, same bytes; ends with a newline."""
+    return json.dumps(_plain(part), indent=2, ensure_ascii=False) + "\n"
 
 
 def load(text: str) -> Plan:
-    """The plan that `dump` wrote. Raises pydantic.ValidationError when it is none."""
-    return Plan.model_validate_json(text)
+    """The plan that `dump` wrote. Raises pydantic.ValidationError, with all faults, for others."""
+    from pydantic import TypeAdapter
+
+    plan: Plan = TypeAdapter(Plan).validate_json(text)
+    return plan

@@ -10,6 +10,7 @@ from .model import (
     Copy,
     Env,
     Exec,
+    HttpInput,
     ImageInput,
     Input,
     Layer,
@@ -155,5 +156,7 @@ def _input(source: Input) -> str:
             return f"{source.of} phase {source.name}"
         case LocalInput():
             return f"{source.name} files"
+        case HttpInput():
+            return source.url
         case ScratchInput():
             return "an empty file system"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from ..errors import CogpackError, Fault
 from .model import (
@@ -12,6 +13,7 @@ from .model import (
     Copy,
     Env,
     Exec,
+    HttpInput,
     ImageInput,
     Input,
     Layer,
@@ -34,6 +36,7 @@ from .model import (
 __all__ = ["faults", "validate"]
 
 _ID_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:")
+_HEX = frozenset("0123456789abcdef")
 # A builder can set no other bits in a file action.
 _MAX_MODE = 0o777
 
@@ -111,6 +114,8 @@ def _stage_faults(stage: Stage, index: _Index) -> Iterator[str]:
         yield f"stage {stage.id!r}: its source: {text}"
     if isinstance(stage.source, LocalInput):
         yield f"stage {stage.id!r}: a local context can be copied from, not stood on"
+    if isinstance(stage.source, HttpInput):
+        yield f"stage {stage.id!r}: a download can be copied from, not stood on"
     layers = [op for op in stage.ops if isinstance(op, Layer)]
     if layers and len(stage.ops) > 1:
         yield f"stage {stage.id!r}: a layer op must be the only op of its stage"
@@ -127,6 +132,20 @@ def _input_faults(source: Input, index: _Index) -> Iterator[str]:
             bare = pattern.removeprefix("!")
             if bare.startswith("/") or ".." in bare.split("/"):
                 yield f"pattern {pattern!r} leaves the context {source.name!r}"
+    if isinstance(source, HttpInput):
+        yield from _download_faults(source)
+
+
+def _download_faults(source: HttpInput) -> Iterator[str]:
+    parts = urlsplit(source.url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        yield f"{source.url!r} is no URL of a server"
+    if parts.username is not None or parts.password is not None:
+        yield f"the URL of a download on {parts.hostname} holds a credential"
+    digits = source.digest.removeprefix("sha256:")
+    is_digest = len(digits) == 64 and _HEX.issuperset(digits) and digits != source.digest
+    if source.digest and not is_digest:
+        yield f"{source.digest!r} is no sha256 digest"
 
 
 def _op_faults(op: Op, index: _Index) -> Iterator[str]:

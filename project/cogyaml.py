@@ -6,28 +6,31 @@ Files that the keys refer to are not looked at here.
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
-
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr
+from copy import copy
+from types import MappingProxyType
+from typing import ClassVar, Literal, TypeVar
 
 from ..origin import Origin
+from .apt_values import SNAPSHOT_MIRROR, TIMESTAMP
+from .section import Kind, Section, key, refuse, section
 from .values import (
-    AptPackages,
-    Cuda,
-    Cudnn,
-    Flag,
-    ImageName,
-    Items,
-    PythonVersion,
-    RepositoryName,
-    SdkVersion,
-    Text,
-    UserName,
-    Variable,
-    WeightName,
-    WholeNumber,
-    refuse,
+    APT_PACKAGES,
+    CUDA,
+    CUDNN,
+    FLAG,
+    IMAGE_NAME,
+    MAYBE_TEXT,
+    PYTHON_VERSION,
+    REPOSITORY_NAME,
+    SDK_VERSION,
+    TEXT,
+    USER_NAME,
+    VARIABLE,
+    WEIGHT_NAME,
+    WHOLE_NUMBER,
+    items,
     show,
     text_of,
 )
@@ -48,34 +51,38 @@ __all__ = [
 FILE = "cog.yaml"
 
 
-class Section(BaseModel):
-    """A mapping of cog.yaml: frozen, and an unknown key is a fault; built on first use."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+Choice = TypeVar("Choice", bound=str)
 
 
-def _one_of(*choices: str) -> BeforeValidator:
-    def check(value: object) -> str:
+def _one_of(*choices: Choice) -> Kind[Choice]:
+    def read(value: object) -> Choice:
         text = text_of(value).strip()
         if text not in choices:
             refuse(f"is {show(text)}, not one of {', '.join(choices)}")
-        return text
+        return choices[choices.index(text)]
 
-    return BeforeValidator(check)
+    return Kind(read)
 
 
-def _mount_type(value: object) -> str:
+def _mount_type(value: object) -> Literal["secret"]:
     text = text_of(value).strip()
     if text != "secret":
         hint = "use 'type: secret', or copy the file into the project"
         refuse(f"is {show(text)}, but Cog mounts secrets only", hint)
-    return text
+    return "secret"
 
 
 def _absolute(value: object) -> str:
     text = text_of(value).strip()
     if not text.startswith("/") or "\0" in text:
         refuse(f"is {show(text)}, not an absolute path of the image")
+    return text
+
+
+def _mount_target(value: object) -> str:
+    text = text_of(value).strip()
+    if "\0" in text or posixpath.normpath(f"/{text}") == "/":
+        refuse(f"is {show(text)}, not the path of a file")
     return text
 
 
@@ -90,27 +97,30 @@ def _pattern(value: object) -> str:
     return text
 
 
-Pattern = Annotated[str, BeforeValidator(_pattern)]
-AbsolutePath = Annotated[str, BeforeValidator(_absolute)]
+_MOUNT_TYPE = Kind(_mount_type)
+_ABSOLUTE_PATH = Kind(_absolute)
+_MOUNT_TARGET = Kind(_mount_target)
+_PATTERN = Kind(_pattern)
 
 
 class SecretMount(Section):
     """A secret of the build that one command can read.
 
-    id: its name in `--secret id=…`. target: the file it appears as. env: the variable instead.
+    id: its name in `--secret id=…`. target: the file it appears as, absolute, or relative to the
+    folder that the command runs in. env: the variable instead.
     """
 
-    type: Annotated[Literal["secret"], BeforeValidator(_mount_type)]
-    id: Text
-    target: AbsolutePath | None = None
-    env: Text | None = None
+    type: Literal["secret"] = key(_MOUNT_TYPE)
+    id: str = key(TEXT)
+    target: str | None = key(_MOUNT_TARGET, default=None)
+    env: str | None = key(TEXT, default=None)
 
 
 class RunItem(Section):
     """A shell command of the build."""
 
-    command: Text
-    mounts: Annotated[tuple[SecretMount, ...], Items] = ()
+    command: str = key(TEXT)
+    mounts: tuple[SecretMount, ...] = key(items(section(SecretMount)), default=())
 
 
 def _run_item(value: object) -> object:
@@ -121,34 +131,37 @@ def _run_item(value: object) -> object:
     return value
 
 
+_RUN_ITEMS = items(section(RunItem, _run_item))
+
+
 class Build(Section):
     """`build:`, how the image is made."""
 
-    gpu: Flag = False
-    python_version: PythonVersion | None = None
-    cuda: Cuda | None = None
-    cudnn: Cudnn | None = None
-    python_requirements: Text | None = None
-    python_packages: Annotated[tuple[Text, ...], Items] = ()
-    system_packages: Annotated[tuple[AptPackages, ...], Items] = ()
-    run: Annotated[tuple[Annotated[RunItem, BeforeValidator(_run_item)], ...], Items] = ()
-    pre_install: Annotated[tuple[Annotated[RunItem, BeforeValidator(_run_item)], ...], Items] = ()
-    sdk_version: SdkVersion | None = None
+    gpu: bool = key(FLAG, default=False)
+    python_version: str | None = key(PYTHON_VERSION, default=None)
+    cuda: str | None = key(CUDA, default=None)
+    cudnn: str | None = key(CUDNN, default=None)
+    python_requirements: str | None = key(TEXT, default=None)
+    python_packages: tuple[str, ...] = key(items(MAYBE_TEXT), default=())
+    system_packages: tuple[str, ...] = key(items(APT_PACKAGES), default=())
+    run: tuple[RunItem, ...] = key(_RUN_ITEMS, default=())
+    pre_install: tuple[RunItem, ...] = key(_RUN_ITEMS, default=())
+    sdk_version: str | None = key(SDK_VERSION, default=None)
 
 
 class Concurrency(Section):
     """`concurrency:`, how many predictions run at the same time."""
 
-    max: WholeNumber
-    default_target: WholeNumber | None = None
+    max: int = key(WHOLE_NUMBER)
+    default_target: int | None = key(WHOLE_NUMBER, default=None)
 
 
 class WeightSource(Section):
     """Where weights come from: `hf://`, `file://`, `https://` or a path of the project."""
 
-    uri: Text
-    include: Annotated[tuple[Pattern, ...], Items] = ()
-    exclude: Annotated[tuple[Pattern, ...], Items] = ()
+    uri: str = key(TEXT)
+    include: tuple[str, ...] = key(items(_PATTERN), default=())
+    exclude: tuple[str, ...] = key(items(_PATTERN), default=())
 
 
 def _sources(value: object) -> object:
@@ -162,9 +175,9 @@ def _sources(value: object) -> object:
 class Weights(Section):
     """An entry of `weights:`, a folder of the image filled from its sources."""
 
-    name: WeightName
-    target: AbsolutePath
-    source: Annotated[tuple[WeightSource, ...], BeforeValidator(_sources)]
+    name: str = key(WEIGHT_NAME)
+    target: str = key(_ABSOLUTE_PATH)
+    source: tuple[WeightSource, ...] = key(items(section(WeightSource), _sources))
 
 
 class CogpackOptions(Section):
@@ -178,38 +191,42 @@ class CogpackOptions(Section):
     user: who runs the server, a name or `uid[:gid]`.
     system_cuda: whether the image itself must bring CUDA; by default the solver decides.
     python_mirror: where uv gets an interpreter when the base image has none, as in
-    UV_PYTHON_INSTALL_MIRROR.
+    UV_PYTHON_INSTALL_MIRROR. python_downloads: the list of those that there are, in place of uv's
+    own, as in UV_PYTHON_DOWNLOADS_JSON_URL.
+    extras, groups: optional dependencies and dependency groups of pyproject.toml to install, too.
+    apt_snapshot: the moment from which system packages are taken. apt_snapshot_mirror: where they
+    are to be had, when apt itself does not know it.
     """
 
-    base_image: ImageName | None = None
-    base_python: PythonVersion | None = None
-    installer: Annotated[Literal["uv", "pip"], _one_of("uv", "pip")] = "uv"
-    bytecode: Annotated[Literal["hash", "none"], _one_of("hash", "none")] = "hash"
-    user: UserName | None = None
-    system_cuda: Flag | None = None
-    python_mirror: Text | None = None
+    base_image: str | None = key(IMAGE_NAME, default=None)
+    base_python: str | None = key(PYTHON_VERSION, default=None)
+    installer: Literal["uv", "pip"] = key(_one_of("uv", "pip"), default="uv")
+    bytecode: Literal["hash", "none"] = key(_one_of("hash", "none"), default="hash")
+    user: str | None = key(USER_NAME, default=None)
+    system_cuda: bool | None = key(FLAG, default=None)
+    python_mirror: str | None = key(TEXT, default=None)
+    python_downloads: str | None = key(TEXT, default=None)
+    extras: tuple[str, ...] = key(items(TEXT), default=())
+    groups: tuple[str, ...] = key(items(TEXT), default=())
+    apt_snapshot: str | None = key(TIMESTAMP, default=None)
+    apt_snapshot_mirror: str | None = key(SNAPSHOT_MIRROR, default=None)
 
 
 class CogConfig(Section):
     """The whole of cog.yaml, validated. `run` stands for the deprecated `predict` too."""
 
-    build: Build = Field(default_factory=Build)
-    image: ImageName | None = None
-    model: RepositoryName | None = None
-    run: Text | None = None
-    predict: Text | None = None
-    train: Text | None = None
-    concurrency: Concurrency | None = None
-    environment: Annotated[tuple[Variable, ...], Items] = ()
-    weights: Annotated[tuple[Weights, ...], Items] = ()
-    cogpack: CogpackOptions = Field(default_factory=CogpackOptions)
+    build: Build = key(section(Build), default=Build())
+    image: str | None = key(IMAGE_NAME, default=None)
+    model: str | None = key(REPOSITORY_NAME, default=None)
+    run: str | None = key(TEXT, default=None)
+    predict: str | None = key(TEXT, default=None)
+    train: str | None = key(TEXT, default=None)
+    concurrency: Concurrency | None = key(section(Concurrency), default=None)
+    environment: tuple[str, ...] = key(items(VARIABLE), default=())
+    weights: tuple[Weights, ...] = key(items(section(Weights)), default=())
+    cogpack: CogpackOptions = key(section(CogpackOptions), default=CogpackOptions())
 
-    _origins: dict[str, Origin] = PrivateAttr(default_factory=dict)
-
-    def model_post_init(self, context: Any, /) -> None:
-        """Take the origins of the values along; `read_config` hands them over as context."""
-        if isinstance(context, dict) and "origins" in context:
-            self._origins = dict(context["origins"])
+    _origins: ClassVar[Mapping[str, Origin]] = MappingProxyType({})
 
     @property
     def predictor(self) -> str | None:
@@ -220,6 +237,12 @@ class CogConfig(Section):
     def predictor_key(self) -> str:
         """The key that the user wrote the reference under."""
         return "predict" if self.predict and not self.run else "run"
+
+    def located(self, origins: Mapping[str, Origin]) -> CogConfig:
+        """The same config with the places of its values, by path."""
+        found = copy(self)
+        vars(found)["_origins"] = dict(origins)
+        return found
 
     def origin(self, path: str) -> Origin:
         """Where a value was written.

@@ -52,6 +52,10 @@ def cross_faults(
     yield from _environment(texts, origins)
     yield from _weights(texts, origins)
     yield from _mounts(nodes, origins)
+    if "cogpack.apt_snapshot_mirror" in nodes and "cogpack.apt_snapshot" not in nodes:
+        origin = nearest_origin(origins, "cogpack.apt_snapshot_mirror")
+        message = "cogpack.apt_snapshot_mirror stands without apt_snapshot"
+        yield Fault(message, origin, "add 'apt_snapshot: 2026-11-01', the day that you mean")
 
 
 def deprecations(nodes: Mapping[str, YamlNode], origins: Mapping[str, Origin]) -> list[Fault]:

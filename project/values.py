@@ -6,36 +6,37 @@ that Cog sets are those of Cog 0.23 (`pkg/config`, `pkg/wheels` of its source).
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from itertools import groupby
-from typing import Annotated, NoReturn
-
-from pydantic import BeforeValidator, PlainSerializer, TypeAdapter, ValidationError
-from pydantic_core import PydanticCustomError
+from typing import TypeVar
 
 from ..errors import Fault
 from .redact import quote_text, redact
+from .section import Kind, RefusedError, read_each, refuse
 from .yaml import Scalar
 
 __all__ = [
-    "AptPackages",
-    "Cuda",
-    "Cudnn",
-    "Flag",
-    "ImageName",
-    "Items",
-    "PythonVersion",
-    "RepositoryName",
-    "SdkVersion",
-    "Text",
-    "UserName",
-    "Variable",
-    "WeightName",
-    "WholeNumber",
+    "APT_PACKAGES",
+    "CUDA",
+    "CUDNN",
+    "FLAG",
+    "IMAGE_NAME",
+    "MAYBE_TEXT",
+    "PYTHON_VERSION",
+    "REPOSITORY_NAME",
+    "SDK_VERSION",
+    "TEXT",
+    "USER_NAME",
+    "VARIABLE",
+    "WEIGHT_NAME",
+    "WHOLE_NUMBER",
     "image_name_fault",
-    "refuse",
+    "items",
     "show",
     "text_of",
 ]
+
+T = TypeVar("T")
 
 PYTHON_FLOOR = (3, 10)
 CUDA_FLOOR = 11
@@ -56,14 +57,20 @@ RESERVED_VARIABLES = frozenset(
 )
 RESERVED_PREFIXES = ("CUDA_", "KUBERNETES_", "NVIDIA_", "NV_", "PGET_", "R8_", "REPLICATE_")
 
+# Options of apt that hold here anyway; Cog hands its list to apt as it is, and people write them.
+_APT_GIVEN = frozenset(
+    {"--assume-yes", "--no-install-recommends", "--no-install-suggests", "--yes", "-q", "-qq", "-y"}
+)
+
+# Words of YAML 1.1 that Cog's reader takes for a flag, in quotes too (go-yaml, decode.go).
+_FLAG_WORDS = {
+    **dict.fromkeys(("y", "Y", "yes", "on"), True),
+    **dict.fromkeys(("n", "N", "no", "off"), False),
+}
+
 _LOWER = frozenset("abcdefghijklmnopqrstuvwxyz0123456789")
 _LETTERS = _LOWER | frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _APT = _LETTERS | frozenset("+-.:=~/*_")
-
-
-def refuse(message: str, hint: str = "") -> NoReturn:
-    """Raise the fault of a value. message: what follows the key's name in the report."""
-    raise PydanticCustomError("cogpack", "{message}", {"message": message, "hint": hint})
 
 
 def show(value: object) -> str:
@@ -99,9 +106,12 @@ def _filled(value: object) -> str:
 def _flag(value: object) -> bool:
     if isinstance(value, bool):
         return value
-    if isinstance(value, Scalar) and value.kind == "bool":
-        return value.text.lower() in ("true", "yes", "on")
-    refuse(f"is {show(text_of(value))}, not true or false", "write true or false without quotes")
+    if isinstance(value, Scalar) and value.kind == "str" and value.text in _FLAG_WORDS:
+        return _FLAG_WORDS[value.text]
+    if not isinstance(value, Scalar) or value.kind != "bool":
+        hint = "write true or false without quotes"
+        refuse(f"is {show(text_of(value))}, not true or false", hint)
+    return value.text.lower() in ("true", "yes", "on")
 
 
 def _whole_number(value: object) -> int:
@@ -110,14 +120,6 @@ def _whole_number(value: object) -> int:
     if not (digits.isascii() and digits.isdigit()) or len(digits) > 9:
         refuse(f"is {show(text)}, not a whole number")
     return int(text)
-
-
-def _items(value: object) -> object:
-    if isinstance(value, Scalar | str):
-        refuse("must be a list, not one text", "write each item on a line of its own behind '- '")
-    if isinstance(value, dict):
-        refuse("must be a list, not a mapping", "write each item on a line of its own behind '- '")
-    return value
 
 
 def _numbers(text: str) -> tuple[int, ...] | None:
@@ -181,13 +183,13 @@ def _sdk_version(value: object) -> str:
 
 
 def _apt_packages(value: object) -> str:
-    text = _filled(value).strip()
-    for name in text.split():
+    names = [name for name in text_of(value).split() if name not in _APT_GIVEN]
+    for name in names:
         if name.startswith("-"):
             refuse(f"is {show(name)}: an option of apt, not a package", "remove it")
         if not _APT.issuperset(name) or name[0] not in _LETTERS:
             refuse(f"is {show(name)}, not the name of an apt package", "write one name an item")
-    return text
+    return " ".join(names)
 
 
 def _variable(value: object) -> str:
@@ -302,35 +304,46 @@ def _user_name(value: object) -> str:
     return text
 
 
-def _redacted(value: str) -> str:
-    return redact(value)
+TEXT = Kind(_filled, redact)
+FLAG = Kind(_flag)
+WHOLE_NUMBER = Kind(_whole_number)
+PYTHON_VERSION = Kind(_python_version)
+CUDA = Kind(_cuda)
+CUDNN = Kind(_cudnn)
+SDK_VERSION = Kind(_sdk_version)
+APT_PACKAGES = Kind(_apt_packages)
+MAYBE_TEXT = Kind(text_of, redact)
+VARIABLE = Kind(_variable)
+IMAGE_NAME = Kind(_image_name)
+REPOSITORY_NAME = Kind(_repository_name)
+WEIGHT_NAME = Kind(_weight_name)
+USER_NAME = Kind(_user_name)
 
 
-_HIDE = PlainSerializer(_redacted, return_type=str, when_used="json")
+def items(kind: Kind[T], prepared: Callable[[object], object] | None = None) -> Kind[tuple[T, ...]]:
+    """A list with items of one kind. prepared: turns what may stand in its place into the list."""
 
-Text = Annotated[str, BeforeValidator(_filled), _HIDE]
-Flag = Annotated[bool, BeforeValidator(_flag)]
-WholeNumber = Annotated[int, BeforeValidator(_whole_number)]
-PythonVersion = Annotated[str, BeforeValidator(_python_version)]
-Cuda = Annotated[str, BeforeValidator(_cuda)]
-Cudnn = Annotated[str, BeforeValidator(_cudnn)]
-SdkVersion = Annotated[str, BeforeValidator(_sdk_version)]
-AptPackages = Annotated[str, BeforeValidator(_apt_packages)]
-Variable = Annotated[str, BeforeValidator(_variable)]
-ImageName = Annotated[str, BeforeValidator(_image_name)]
-RepositoryName = Annotated[str, BeforeValidator(_repository_name)]
-WeightName = Annotated[str, BeforeValidator(_weight_name)]
-UserName = Annotated[str, BeforeValidator(_user_name)]
-Items = BeforeValidator(_items)
-"""Marks a list field: a text or a mapping in its place is told as such."""
+    def read(value: object) -> tuple[T, ...]:
+        if prepared is not None:
+            value = prepared(value)
+        hint = "write each item on a line of its own behind '- '"
+        if isinstance(value, Scalar | str):
+            refuse("must be a list, not one text", hint)
+        if isinstance(value, Mapping):
+            refuse("must be a list, not a mapping", hint)
+        if not isinstance(value, list | tuple):
+            refuse("must be a list", hint)
+        found = read_each((index, kind, item) for index, item in enumerate(value))
+        return tuple(found.values())
+
+    return Kind(read, lambda value: [kind.shown(item) for item in value])
 
 
 def image_name_fault(text: str, option: str) -> Fault | None:
     """What is wrong with an image name that an option gives; None when nothing is."""
     try:
-        TypeAdapter(ImageName).validate_python(text)
-    except ValidationError as error:
-        details = error.errors()[0]
-        hint = details.get("ctx", {}).get("hint", "")
-        return Fault(f"{option} {text!r} {details['msg']}", hint=hint)
+        IMAGE_NAME.read(text)
+    except RefusedError as error:
+        refusal = error.refusals[0]
+        return Fault(f"{option} {text!r} {refusal.message}", hint=refusal.hint)
     return None

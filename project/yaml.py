@@ -7,8 +7,9 @@ PyYAML scans, parses and composes; no object is ever constructed, so a scalar ke
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 
+from msgspec import Struct
+from msgspec.structs import replace
 from yaml.composer import Composer
 from yaml.error import MarkedYAMLError, YAMLError
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
@@ -32,8 +33,7 @@ _KINDS = ("bool", "float", "int", "null")
 _PLAIN_TAGS = frozenset(_TAGS + name for name in (*_KINDS, "merge", "str", "timestamp", "value"))
 
 
-@dataclass(frozen=True)
-class Scalar:
+class Scalar(Struct, frozen=True):
     """A single value. kind: how YAML reads it: `str`, `int`, `float`, `bool` or `null`."""
 
     text: str
@@ -41,16 +41,14 @@ class Scalar:
     origin: Origin
 
 
-@dataclass(frozen=True)
-class ListNode:
+class ListNode(Struct, frozen=True):
     """A list of values."""
 
     items: tuple[YamlNode, ...]
     origin: Origin
 
 
-@dataclass(frozen=True)
-class MapEntry:
+class MapEntry(Struct, frozen=True):
     """A key of a mapping; `origin` is the key's own place."""
 
     key: str
@@ -58,8 +56,7 @@ class MapEntry:
     origin: Origin
 
 
-@dataclass(frozen=True)
-class MapNode:
+class MapNode(Struct, frozen=True):
     """A mapping, in the order of the file, each key once."""
 
     entries: tuple[MapEntry, ...]

@@ -15,6 +15,7 @@ from cogpack.plan.model import (
     CacheMount,
     Exec,
     MkDir,
+    Mount,
     Remove,
     ScratchInput,
     SecretMount,
@@ -23,8 +24,8 @@ from cogpack.plan.model import (
 )
 
 
-def command(text: str, cwd: str = "/", *mounts: object, **env: str) -> Command:
-    return Command(Exec.model_validate({"command": text, "mounts": mounts}), env, cwd)
+def command(text: str, cwd: str = "/", *mounts: Mount, **env: str) -> Command:
+    return Command(Exec(command=text, mounts=tuple(mounts)), env, cwd)
 
 
 def joined(*steps: Command | str) -> script.Joined:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -101,7 +102,7 @@ def test_reasons_are_sorted_and_told_once() -> None:
 
 def _plan(*stages: model.Stage, **changes: object) -> model.Plan:
     base = model.ImageInput(ref=BASE)
-    fields: dict[str, object] = {
+    fields: dict[str, Any] = {
         "platform": "linux/amd64",
         "base": model.BaseRefs(build=BASE, runtime=BASE),
         "build_phases": (
@@ -111,7 +112,7 @@ def _plan(*stages: model.Stage, **changes: object) -> model.Plan:
         "export_phases": (model.Phase(name="base", result=base),),
         "config": model.ExportConfig(),
     }
-    return model.Plan.model_validate(fields | changes)
+    return model.Plan(**(fields | changes))
 
 
 def _stage(id: str = "s", *ops: model.Op, source: model.Input | None = None) -> model.Stage:  # noqa: A002

@@ -174,11 +174,8 @@ def told(text: str) -> list[str]:
             "cog.yaml:1: build.run[0].mounts[0] has both 'target' and 'env' | keep one of them",
         ),
         (
-            "build: {run: [{command: a, mounts: [{type: secret, id: x, target: x}]}]}",
-            (
-                'cog.yaml:1: build.run[0].mounts[0].target is "x", '
-                "not an absolute path of the image | "
-            ),
+            "build: {run: [{command: a, mounts: [{type: secret, id: x, target: ./}]}]}",
+            'cog.yaml:1: build.run[0].mounts[0].target is "./", not the path of a file | ',
         ),
         (
             "build: {run: [[a]]}",
