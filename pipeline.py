@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from .errors import BuilderError, Failure, Fault, UserError
+from .errors import BuilderError, CogpackError, Failure, Fault, UserError
 from .llb.capabilities import Capabilities
 from .llb.client import (
     Client,
@@ -25,13 +25,16 @@ from .llb.client import (
 from .llb.compile import CompiledPlan, compile_plan
 from .llb.images import ResolvedImage
 from .origin import Origin
-from .plan.model import Exec, Plan, Stage
-from .plan.walk import image_refs, secret_mounts, stages
+from .plan.model import PROJECT_CONTEXT, Exec, Plan, Stage
+from .plan.walk import image_refs, secret_mounts, stages, stages_of_download
 from .project import Project
 from .project.values import image_name_fault
 from .references import qualified
+from .solver.lock import LOCK_FILE
 
 __all__ = ["Built", "Request", "build_plan", "daemon_facts", "image_exports"]
+
+_MOVE = "run cogpack resolve --upgrade build_image to take the image that there is now"
 
 
 @dataclass(frozen=True)
@@ -39,12 +42,14 @@ class Request:
     """What to do with a plan.
 
     context: the project folder. exports: what to leave behind. secrets: by id; they are masked in
-    every event and message.
+    every event and message. folders: those of other contexts than the project, by their names, as
+    `outside_folders` has them.
     """
 
     context: Path
     exports: tuple[Export, ...]
     secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
+    folders: Mapping[str, Path] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
@@ -72,12 +77,10 @@ def build_plan(
     compiled = compile_plan(plan, images=images, capabilities=capabilities, session=session)
     options = SolveOptions(
         exports=request.exports,
-        folders=dict.fromkeys(compiled.locals, request.context),
+        folders=_folders(compiled, request),
         # The umask of a machine must not change layers, nor keep the image's user from reading.
         plain_modes=True,
-        secrets={
-            name: request.secrets[name] for name in compiled.secrets if name in request.secrets
-        },
+        secrets=_session_secrets(compiled, request.secrets),
         image_config=compiled.config,
         session_id=session,
         network_host="network.host" in compiled.entitlements,
@@ -85,6 +88,8 @@ def build_plan(
     try:
         result = client.solve(compiled.definition, options, on_event)
     except StepFailed as error:
+        if error.digest in compiled.downloads:
+            raise _failed_download(error, plan, compiled) from None
         raise _failed_step(error, plan, compiled) from None
     return Built(result.digest, result)
 
@@ -151,18 +156,56 @@ def _check_secrets(plan: Plan, given: Mapping[str, bytes]) -> None:
         raise UserError(faults[name] for name in sorted(faults))
 
 
+def _folders(compiled: CompiledPlan, request: Request) -> dict[str, Path]:
+    """What the daemon may read of this machine, by the names of the contexts."""
+    offered = {PROJECT_CONTEXT: request.context, **request.folders}
+    missing = [name for name in compiled.locals if name not in offered]
+    if missing:
+        raise CogpackError(f"nobody says which folder the context {missing[0]!r} is")
+    return {name: offered[name] for name in compiled.locals}
+
+
+def _session_secrets(compiled: CompiledPlan, given: Mapping[str, bytes]) -> dict[str, bytes]:
+    """What the daemon may ask for, by the names that it asks by."""
+    mounted = {name: given[name] for name in compiled.secrets if name in given}
+    # A token from a file ends in a newline, with which no header can be made.
+    tokens = {name: given[ours].strip() for name, ours in compiled.tokens.items() if ours in given}
+    return mounted | tokens
+
+
+def _failed_download(error: StepFailed, plan: Plan, compiled: CompiledPlan) -> Failure:
+    """The failure of a download, told by the line of the project that names it."""
+    url = compiled.downloads[error.digest]
+    stage = next(stages_of_download(plan, url), None)
+    message = f"{url} cannot be downloaded: {error.reason}"
+    # The daemon takes whatever it is answered for the file, a refusal's page too.
+    hint = (
+        "the server refused (a private model needs HF_TOKEN, and a builder with BuildKit 0.21 or "
+        "newer), or the file has changed: cogpack weights lock tells"
+        if "digest mismatch" in error.reason
+        else ""
+    )
+    return UserError(Fault(message, _origin(stage) if stage else None, hint))
+
+
 def _missing_image(error: ImageNotFound, plan: Plan) -> Failure:
-    """A base that the user wrote is the user's to mend, one from our tables is not."""
+    """A base that the user wrote is the user's to mend, and so is a digest that a lock holds.
+
+    One from our tables is not.
+    """
     asked = plan.packages.get("base-image")
     if asked is None or not asked.because or error.ref != plan.base.runtime:
-        return error
+        if "@" not in error.ref:
+            return error
+        message = f"the image {error.ref} was not found: {error.reason}"
+        return UserError(Fault(message, Origin(LOCK_FILE), hint=_MOVE))
     reason = asked.because[0]
     return UserError(
         Fault(
             f"the image {error.ref} was not found: {error.reason}",
             Origin(reason.file, reason.line, reason.text, reason.asker),
             hint="check its name and tag, and that it exists for this platform; for a private one "
-            "log in first: docker login",
+            "log in first: docker login; where the digest is the lock's, " + _MOVE,
         )
     )
 

@@ -9,14 +9,21 @@ import posixpath
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 from ..errors import Fault, UserError
 from ..origin import Origin
-from ..patterns import PatternSet
 from ..project import Project
-from ..project.cogyaml import CogConfig, Weights, WeightSource
+from ..project.cogyaml import Weights, WeightSource
 from ..project.paths import LeavesProjectError, project_path
 from ..project.tree import TreeFile, list_files
+from ..project.weight_places import (
+    is_remote,
+    outside_context,
+    outside_place,
+    selected,
+    uri_origin,
+)
 from .layout import SOURCE
 
 __all__ = ["LARGE", "WeightCopy", "WeightFiles", "WeightLayer", "literal"]
@@ -36,11 +43,14 @@ class WeightCopy:
     src: a file or folder relative to the project, `.` for that itself. dest: where it goes, or
     what is in it.
     files: all that is meant, relative to the project; sorted.
+    context: the folder that takes the project's place in this, by the name that the builder is
+    offered it under; empty for the project.
     """
 
     src: str
     dest: str
     files: tuple[str, ...]
+    context: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,7 +76,7 @@ class WeightFiles:
         Raises UserError with every source of cog.yaml that cannot be had.
         """
         named = self._named()
-        taken = {path for layer in named for copy in layer.copies for path in copy.files}
+        taken = _paths(named)
         large = [
             file.path
             for file in list_files(self._project.root, self._project.ignore.all)
@@ -77,8 +87,7 @@ class WeightFiles:
     @property
     def paths(self) -> tuple[str, ...]:
         """Every file that is in one of the layers, sorted: the source has it no more."""
-        copies = (copy for layer in self.layers for copy in layer.copies)
-        return tuple(sorted({path for copy in copies for path in copy.files}))
+        return tuple(sorted(_paths(self.layers)))
 
     def _named(self) -> tuple[WeightLayer, ...]:
         config = self._project.config
@@ -87,9 +96,11 @@ class WeightFiles:
         for number, entry in enumerate(config.weights if config else ()):
             copies = []
             for index, source in enumerate(entry.source):
-                origin = _uri_origin(config, number, index) if config else None
+                if is_remote(source.uri):
+                    continue
+                origin = uri_origin(config, number, index) if config else None
                 try:
-                    copies.append(self._copy(entry, source, origin))
+                    copies.append(self._copy(entry, index, origin))
                 except UserError as error:
                     faults += error.faults
             if config is not None and copies:
@@ -100,33 +111,31 @@ class WeightFiles:
             raise UserError(faults)
         return tuple(layers)
 
-    def _copy(self, entry: Weights, source: WeightSource, origin: Origin | None) -> WeightCopy:
-        path = self._path(source.uri, origin)
-        place = self._project.root / path
-        target = posixpath.normpath(entry.target)
+    def _copy(self, entry: Weights, index: int, origin: Origin | None) -> WeightCopy:
+        source, root, context = entry.source[index], self._project.root, ""
+        outside = outside_place(root, source.uri)
+        if outside is not None:
+            root, context = _outside(outside, origin), outside_context(entry.name, index)
+            path = "." if root == outside else outside.name
+        else:
+            path = self._path(source.uri, origin)
+        target, place = posixpath.normpath(entry.target), root / path
         if place.is_file():
             name = posixpath.basename(path)
-            return WeightCopy(path, f"{target}/{name}", (path,))
+            return WeightCopy(path, f"{target}/{name}", (path,), context)
+        shown = path if outside is None else str(outside)
         chosen = _chosen(list_files(place), source)
         if not chosen:
-            message = f"weights {entry.name}: no file of {path} is left by include and exclude"
+            message = f"weights {entry.name}: no file of {shown} is left by include and exclude"
             raise UserError(Fault(message, origin, "correct the patterns"))
         if links := [file.path for file in chosen if file.is_link]:
-            message = f"weights {entry.name}: {path}/{links[0]} is a symbolic link"
+            message = f"weights {entry.name}: {shown}/{links[0]} is a symbolic link"
             raise UserError(Fault(message, origin, "put the file itself there: cp -L"))
-        return WeightCopy(path, target, tuple(f"{path}/{file.path}" for file in chosen))
+        prefix = "" if path == "." else f"{path}/"
+        return WeightCopy(path, target, tuple(f"{prefix}{one.path}" for one in chosen), context)
 
     def _path(self, uri: str, origin: Origin | None) -> str:
-        scheme, separator, rest = uri.partition("://")
-        if separator and scheme != "file":
-            raise UserError(
-                Fault(
-                    f"weights come from {uri}, and cogpack takes them from files of the project",
-                    origin,
-                    "download them into the project first, and name the folder as uri",
-                )
-            )
-        written = rest if separator else uri
+        written = uri.removeprefix("file://")
         try:
             path = project_path(self._project.root, written)
         except LeavesProjectError:
@@ -140,11 +149,20 @@ class WeightFiles:
         return path
 
 
-def _uri_origin(config: CogConfig, number: int, index: int) -> Origin:
-    """A source may stand alone or in a list; the place that was written is the later line."""
-    place = f"weights[{number}].source"
-    found = (config.origin(f"{place}.uri"), config.origin(f"{place}[{index}].uri"))
-    return max(found, key=lambda origin: origin.line)
+def _outside(place: Path, origin: Origin | None) -> Path:
+    """The folder outside of the project that is offered to the builder for a file or a folder."""
+    if place.is_file():
+        return place.parent
+    if not place.is_dir():
+        message = f"weights come from {place}, which is not there"
+        raise UserError(Fault(message, origin, "put them there, or correct the path"))
+    return place
+
+
+def _paths(layers: Iterable[WeightLayer]) -> set[str]:
+    """The files of the project that are in layers."""
+    copies = (copy for layer in layers for copy in layer.copies if not copy.context)
+    return {path for copy in copies for path in copy.files}
 
 
 def literal(path: str) -> str:
@@ -154,19 +172,8 @@ def literal(path: str) -> str:
 
 def _chosen(files: Iterable[TreeFile], source: WeightSource) -> list[TreeFile]:
     """The files that the patterns of a source leave; they are written as in .gitignore."""
-    include = PatternSet(map(_floating, source.include))
-    exclude = PatternSet(map(_floating, source.exclude))
-    return [
-        file
-        for file in files
-        if (not include or include.covers(file.path)) and not exclude.covers(file.path)
-    ]
-
-
-def _floating(pattern: str) -> str:
-    """A pattern of .gitignore as one of .dockerignore: without a slash it counts in any folder."""
-    bare = pattern.rstrip("/")
-    return bare.lstrip("/") if "/" in bare else f"**/{bare}"
+    by_path = {file.path: file for file in files}
+    return [by_path[path] for path in selected(by_path, source.include, source.exclude)]
 
 
 def _large_layers(paths: list[str]) -> list[WeightLayer]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
+from ..origin import Origin
 from ..plan.composer import Composer
-from ..plan.model import Copy, LocalInput, ScratchInput
+from ..plan.model import PROJECT_CONTEXT, Copy, LocalInput, ScratchInput
 from ..project import Project
+from ..project.weight_places import remote_sources
 from ..solver.resolution import Resolution
 from .base import Block
 from .layout import FIXED_TIME
-from .weight_files import WeightFiles, literal
+from .weight_files import WeightFiles, WeightLayer, literal
 
 __all__ = ["Weights"]
 
@@ -19,8 +22,9 @@ class Weights(Block):
     """Copies what cog.yaml names as weights to its target, and large files to their place.
 
     What cog.yaml names is copied though .dockerignore leaves it out, as Cog's own weights demand;
-    large files only where .dockerignore does not. The layers stand on nothing, so that their
-    digests depend on the files alone: on another machine, in another project, they are the same.
+    large files only where .dockerignore does not. What other machines have, the builder downloads.
+    The layers stand on nothing, so that their digests depend on the files alone: on another
+    machine, in another project, they are the same.
     """
 
     name: ClassVar[str] = "weights"
@@ -34,25 +38,35 @@ class Weights(Block):
         return True
 
     def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
-        for layer in self._files.layers:
-            copies = [
-                Copy(
-                    # The files are chosen here and not by the copy: BuildKit gives the folders
-                    # above a file that a copy chooses the time of the clock.
-                    source=LocalInput(include=tuple(map(literal, copy.files))),
-                    src="/" if copy.src == "." else f"/{copy.src}",
-                    dest=copy.dest,
-                    owner="0:0",
-                    time=FIXED_TIME,
-                )
-                for copy in layer.copies
-            ]
-            stage = composer.side_stage(
-                "app-source",
-                layer.name,
-                layer.title,
-                ScratchInput(),
-                copies,
-                because=(layer.origin,),
-            )
-            composer.export("app", stage)
+        for local in self._files.layers:
+            _add(composer, local.name, local.title, _copies(local), local.origin)
+        if not remote_sources(project.config):
+            return
+        from .weight_downloads import download_layers
+
+        for layer in download_layers(project):
+            _add(composer, layer.name, layer.title, layer.copies, layer.origin)
+
+
+def _add(composer: Composer, name: str, title: str, copies: Sequence[Copy], origin: Origin) -> None:
+    stage = composer.side_stage(
+        "app-source", name, title, ScratchInput(), copies, because=(origin,)
+    )
+    composer.export("app", stage)
+
+
+def _copies(layer: WeightLayer) -> list[Copy]:
+    return [
+        Copy(
+            # The files are chosen here and not by the copy: BuildKit gives the folders above a
+            # file that a copy chooses the time of the clock.
+            source=LocalInput(
+                name=copy.context or PROJECT_CONTEXT, include=tuple(map(literal, copy.files))
+            ),
+            src="/" if copy.src == "." else f"/{copy.src}",
+            dest=copy.dest,
+            owner="0:0",
+            time=FIXED_TIME,
+        )
+        for copy in layer.copies
+    ]

@@ -15,6 +15,7 @@ from .options import (
     folder,
     locked,
     network,
+    offline,
     platform,
     read_secrets,
     show_warning,
@@ -48,6 +49,7 @@ __all__ = ["command"]
 @click.option("-q", "--quiet", is_flag=True, help="Print only the image's digest.")
 @platform
 @locked
+@offline
 @base_image
 @compat
 def command(
@@ -59,28 +61,49 @@ def command(
     secrets: tuple[str, ...],
     network: Network,
     quiet: bool,
-    platform: str,
+    platform: str | None,
     locked: bool,
-    base_image: str,
+    offline: bool,
+    base_image: str | None,
 ) -> None:
     """Build the image of the project in DIR."""
     from ..llb.client import Client, PlainPrinter, find_daemon
     from ..pipeline import Request, build_plan, image_exports
-    from ..stacks.compose import load, make_plan
-    from ..stacks.locking import resolution_to_build
+    from ..project.weight_places import outside_folders
+    from ..stacks.compose import make_plan
+    from ..stacks.locking import load_as_locked, resolution_to_build
+    from ..stacks.said import Said
+    from ..stacks.unknown import ProjectIndexes
+    from ..stacks.weights import hub_secret, with_weights
 
     values = read_secrets(secrets, os.environ)
-    composition = load(folder, platform, base_image)
+    composition = load_as_locked(folder, Said(platform, base_image))
     exports = image_exports(composition.project, tags, push, outputs)
     show_warnings(composition.project.warnings)
-    resolution = resolution_to_build(composition, locked=locked, told=show_warning)
+    composition = with_weights(
+        composition,
+        os.environ,
+        told=show_warning,
+        locked=locked,
+        offline=offline,
+        secrets=values,
+    )
+    resolution = resolution_to_build(
+        composition,
+        locked=locked,
+        told=show_warning,
+        source=ProjectIndexes(composition, os.environ, offline=offline),
+    )
+    show_warnings(resolution.warnings)
     plan = make_plan(composition, resolution, network)
+    values = hub_secret(plan, os.environ) | values
+    folders = outside_folders(composition.project.root, composition.project.config)
     endpoint = find_daemon(builder, os.environ)
     if not quiet:
         click.echo(f"building on {endpoint}", err=True)
     printer = None if quiet else PlainPrinter(sys.stderr)
     with Client(endpoint) as client:
-        built = build_plan(plan, Request(folder, exports, values), client, printer)
+        built = build_plan(plan, Request(folder, exports, values, folders), client, printer)
     names = [name for export in exports for name in export.attrs.get("name", "").split(",") if name]
     if quiet:
         click.echo(built.digest)

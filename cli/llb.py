@@ -17,6 +17,7 @@ from .options import (
     folder,
     locked,
     network,
+    offline,
     platform,
     show_warning,
     show_warnings,
@@ -40,6 +41,7 @@ __all__ = ["command"]
 @network
 @platform
 @locked
+@offline
 @base_image
 @compat
 def command(
@@ -48,9 +50,10 @@ def command(
     pin: bool,
     builder: str | None,
     network: Network,
-    platform: str,
+    platform: str | None,
     locked: bool,
-    base_image: str,
+    offline: bool,
+    base_image: str | None,
 ) -> None:
     """Write the BuildKit definition of the project in DIR, a serialized pb.Definition.
 
@@ -58,13 +61,24 @@ def command(
     builder is asked: base images are named by tag, and commands get the usual PATH.
     """
     from ..llb.compile import compile_plan
-    from ..stacks.compose import load, make_plan
-    from ..stacks.locking import resolution_to_build
+    from ..stacks.compose import make_plan
+    from ..stacks.locking import load_as_locked, resolution_to_build
+    from ..stacks.said import Said
+    from ..stacks.unknown import ProjectIndexes
+    from ..stacks.weights import with_weights
 
     if output is None and sys.stdout.isatty():
         raise UserError("the definition is binary", hint="name a file with -o FILE, or pipe it on")
-    composition = load(folder, platform, base_image)
-    resolution = resolution_to_build(composition, locked=locked, told=show_warning)
+    composition = load_as_locked(folder, Said(platform, base_image))
+    composition = with_weights(
+        composition, os.environ, told=show_warning, locked=locked, offline=offline
+    )
+    resolution = resolution_to_build(
+        composition,
+        locked=locked,
+        told=show_warning,
+        source=ProjectIndexes(composition, os.environ, offline=offline),
+    )
     show_warnings([*composition.project.warnings, *resolution.warnings])
     plan = make_plan(composition, resolution, network)
     if pin:

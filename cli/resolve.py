@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 from packaging.utils import canonicalize_name
 
-from ..compat.tables import Tables
 from ..errors import UserError
 from ..solver.conflict import Conflict
-from ..solver.options import (
-    driver_requirement,
-    gpu_requirement,
-    overridden,
-    override_requirements,
-)
+from ..solver.options import overridden, override_requirements
 from ..solver.policy import POLICIES, Policy
 from ..solver.requirement import Requirement
 from ..solver.solve import all_versions, resolve
 from ..solver.universe import Universe
-from .options import base_image, compat, folder, locked, platform, show_warnings
+from .options import base_image, compat, folder, locked, offline, platform, show_warnings
+
+if TYPE_CHECKING:
+    from ..solver.resolution import Resolution
+    from ..solver.silent import MetadataSource
+    from ..stacks.compose import Composition
 
 __all__ = ["command"]
 
@@ -32,13 +32,14 @@ __all__ = ["command"]
 class _Question:
     """What is to be solved: the project's requirements and the options laid over them.
 
-    warnings: what reading the project had to say.
+    warnings: what reading the project had to say. source: knows what the tables do not.
     """
 
     requirements: tuple[Requirement, ...]
     universe: Universe
     policy: Policy
     warnings: tuple[str, ...]
+    source: MetadataSource
 
 
 @click.command("resolve")
@@ -54,9 +55,7 @@ class _Question:
 @click.option(
     "--prefer",
     type=click.Choice(sorted(POLICIES)),
-    default="newest",
-    show_default=True,
-    help="Which of all possible answers is the best.",
+    help="Which of all possible answers is the best; else the lock's, or newest.",
 )
 @click.option(
     "--override",
@@ -72,7 +71,8 @@ class _Question:
     "upgrade",
     metavar="PACKAGE",
     multiple=True,
-    help="Lock anew, this package as new as it can be; :all: for every package.",
+    help="Lock anew, this package as new as it can be; base_image for the base's digest, "
+    ":all: for everything.",
 )
 @click.option(
     "--exclude-newer",
@@ -81,8 +81,13 @@ class _Question:
     help="Lock as on this day: files uploaded later do not exist.",
 )
 @click.option("--refresh", is_flag=True, help="Lock, and ask for every page of an index again.")
-@click.option("--offline", is_flag=True, help="Lock from the cache alone.")
-@click.option("--no-overrides", is_flag=True, help="Lock without the table of known overrides.")
+@offline
+@click.option(
+    "--known-overrides/--no-overrides",
+    "known",
+    default=None,
+    help="Lock with or without the table of known overrides; with it by default.",
+)
 def command(
     folder: Path,
     why: str | None,
@@ -90,9 +95,9 @@ def command(
     as_json: bool,
     gpu: str | None,
     driver: str | None,
-    platform: str,
-    prefer: str,
-    base_image: str,
+    platform: str | None,
+    prefer: str | None,
+    base_image: str | None,
     overrides: tuple[str, ...],
     lock: bool,
     locked: bool,
@@ -100,31 +105,32 @@ def command(
     exclude_newer: str,
     refresh: bool,
     offline: bool,
-    no_overrides: bool,
+    known: bool | None,
 ) -> None:
     """Show which versions are chosen for the project in DIR, and why."""
     if why and every:
         raise click.UsageError("--why and --all cannot be asked at once")
-    relock = any((lock, upgrade, exclude_newer, refresh, offline, no_overrides))
+    relock = any((lock, upgrade, exclude_newer, refresh, known is not None))
     if relock and (why or every or overrides or locked):
         raise click.UsageError(
             "a lock is made by itself: without --why, --all, --override, --locked"
         )
+    from ..stacks.said import Said
+
     try:
+        said = Said(platform, base_image, gpu, driver, prefer, known)
         if locked:
             from .lock import check_lock
 
-            check_lock(folder, platform, base_image, as_json)
+            check_lock(folder, said, as_json)
             return
         if relock:
             from ..stacks.locking import Relock
-            from .lock import Asked, make_lock
+            from .lock import make_lock
 
-            asked = Asked(folder, platform, base_image, gpu or "", driver or "", prefer)
-            wish = Relock(upgrade, exclude_newer, not no_overrides, offline, refresh)
-            make_lock(asked, wish, as_json)
+            make_lock(folder, said, Relock(upgrade, exclude_newer, offline, refresh), as_json)
             return
-        question = _question(folder, gpu, driver, platform, prefer, base_image, overrides)
+        question = _question(said.composition(folder, None), overrides, offline)
         if why:
             _tell_why(question, canonicalize_name(why), as_json)
         elif every:
@@ -140,36 +146,21 @@ def command(
         sys.exit(error.exit_code)
 
 
-def _question(
-    folder: Path,
-    gpu: str | None,
-    driver: str | None,
-    platform: str,
-    prefer: str,
-    base_image: str,
-    overrides: tuple[str, ...],
-) -> _Question:
-    from ..stacks.compose import load
-    from ..stacks.solve import universe_of
+def _question(composition: Composition, overrides: tuple[str, ...], offline: bool) -> _Question:
+    from ..stacks.solve import policy_of, requirements_of, universe_of
+    from ..stacks.unknown import ProjectIndexes
 
-    tables = Tables.load()
-    composition = load(folder, platform, base_image)
-    requirements = list(composition.requirements)
+    requirements = requirements_of(composition)
     replacing = override_requirements(overrides)
-    if gpu:
-        requirements.append(gpu_requirement(gpu, tables))
-    roots = {one.package for one in (*requirements, *replacing)} | ({"driver"} if driver else set())
-    universe = universe_of(composition, roots)
-    if driver:
-        requirement, universe = driver_requirement(driver, universe)
-        requirements.append(requirement)
+    universe = universe_of(composition, {one.package for one in (*requirements, *replacing)})
     wanted = overridden(requirements, replacing, universe)
     warnings = tuple(str(one) for one in composition.project.warnings)
-    return _Question(wanted, universe, POLICIES[prefer], warnings)
+    source = ProjectIndexes(composition, os.environ, offline=offline)
+    return _Question(wanted, universe, policy_of(composition), warnings, source)
 
 
 def _tell_resolution(question: _Question, as_json: bool) -> None:
-    outcome = resolve(question.requirements, question.universe, question.policy)
+    outcome = _solved(question)
     if isinstance(outcome, Conflict):
         _tell_conflict(outcome, as_json)
     outcome = replace(outcome, warnings=(*question.warnings, *outcome.warnings))
@@ -184,12 +175,18 @@ def _tell_resolution(question: _Question, as_json: bool) -> None:
         click.echo(resolution_text(outcome), nl=False)
 
 
+def _solved(question: _Question) -> Resolution | Conflict:
+    return resolve(question.requirements, question.universe, question.policy, question.source)
+
+
 def _tell_why(question: _Question, package: str, as_json: bool) -> None:
     from ..solver.report import dumps, why_data
     from ..solver.text import why_text
     from ..solver.why import why
 
-    outcome = why(package, question.requirements, question.universe, question.policy)
+    outcome = why(
+        package, question.requirements, question.universe, question.policy, question.source
+    )
     if isinstance(outcome, Conflict):
         _tell_conflict(outcome, as_json)
     click.echo(dumps(why_data(outcome)) if as_json else why_text(outcome), nl=False)
@@ -199,9 +196,9 @@ def _tell_versions(question: _Question, package: str, as_json: bool) -> None:
     from ..solver.report import dumps, versions_data
     from ..solver.text import versions_text
 
-    found = all_versions(package, question.requirements, question.universe)
+    found = all_versions(package, question.requirements, question.universe, question.source)
     if not found:
-        outcome = resolve(question.requirements, question.universe, question.policy)
+        outcome = _solved(question)
         if isinstance(outcome, Conflict):
             _tell_conflict(outcome, as_json)
     text = dumps(versions_data(package, found)) if as_json else versions_text(package, found)

@@ -13,9 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
 
 from ..errors import BuilderError, CogpackError
 from ..plan.model import (
+    DOWNLOADED,
+    HttpInput,
     ImageInput,
     Input,
     Layer,
@@ -27,7 +30,7 @@ from ..plan.model import (
     Stage,
     StageInput,
 )
-from ..references import pinned
+from ..references import is_same_image, pinned
 from . import graph
 from .capabilities import Capabilities
 from .config import base_config, image_config
@@ -47,6 +50,11 @@ from .marshal import Marshaller
 __all__ = ["CompiledPlan", "compile_plan"]
 
 
+# BuildKit asks for the secret HTTP_AUTH_TOKEN_host before it downloads, and goes on without it
+# (source/http of BuildKit 0.21 and newer): so the definition says nothing of a token.
+_TOKEN_SECRET = "HTTP_AUTH_TOKEN_"  # noqa: S105  # the name of a secret
+
+
 @dataclass(frozen=True)
 class CompiledPlan:
     """Everything that a solve request needs of a plan.
@@ -56,6 +64,8 @@ class CompiledPlan:
     locals: the names of the local contexts that the session must offer, sorted.
     secrets: the ids of secrets, sorted, with whether the build fails without them.
     entitlements: what the request must ask for, as in `network.host`, sorted.
+    downloads: the URL that a vertex is for, by the vertex's digest.
+    tokens: for each secret that the daemon asks for by itself when it downloads, the id of ours.
     """
 
     definition: bytes
@@ -64,6 +74,8 @@ class CompiledPlan:
     locals: tuple[str, ...]
     secrets: Mapping[str, bool]
     entitlements: tuple[str, ...]
+    downloads: Mapping[str, str]
+    tokens: Mapping[str, str]
 
 
 def compile_plan(
@@ -90,19 +102,27 @@ def compile_plan(
     compiler = _Compiler(plan, images or {}, capabilities or Capabilities(), session, epoch or 0)
     if not plan.export_phases:
         raise CogpackError("the plan has no export phase")
-    result = compiler.state(plan.export_phases[-1].result).root
+    image = plan.export_phases[-1].result
+    result = compiler.state(image).root
     if result is None:
         raise CogpackError("the image of the plan has no content at all")
     runtime = base_config(compiler.images.get(plan.base.runtime))
+    titles = compiler.titles(image)
     reachable = compiler.marshaller.reachable(result)
     vertices = [encoded.vertex for encoded in reachable]
     return CompiledPlan(
         definition=compiler.marshaller.definition(result),
-        config=image_config(plan.config, compiler.platform, runtime, epoch),
+        config=image_config(plan.config, compiler.platform, runtime, epoch, titles),
         stages={item.digest: item.vertex.stage for item in reachable if item.vertex.stage},
         locals=tuple(sorted({item.name for item in vertices if isinstance(item, graph.Local)})),
         secrets=_secrets(vertices),
         entitlements=_entitlements(vertices),
+        downloads={
+            item.digest: item.vertex.url
+            for item in reachable
+            if isinstance(item.vertex, graph.Http)
+        },
+        tokens=compiler.tokens(),
     )
 
 
@@ -142,6 +162,7 @@ class _Compiler:
         time: int,
     ) -> None:
         self.images = images
+        self._runtime = plan.base.runtime
         self.platform = Platform.parse(plan.platform)
         self.marshaller = Marshaller()
         self._session = session
@@ -164,15 +185,19 @@ class _Compiler:
         self._built: dict[str, _Built] = {}
         self._sources: dict[Input, Vertex] = {}
         self._open: list[Input] = []
+        self._tokens: dict[str, str] = {}
 
     def state(self, source: Input) -> State:
         """What an input names. Raises CogpackError when there is no such thing, or a cycle."""
         match source:
-            case ImageInput(ref=ref):
-                config = base_config(self.images.get(ref))
-                return State(self._image(source), config.env, config.workdir)
+            case ImageInput():
+                image = self._current(source)
+                config = base_config(self.images.get(image.ref))
+                return State(self._image(image), config.env, config.workdir)
             case LocalInput():
                 return self._bare(self._local(source))
+            case HttpInput():
+                return self._bare(self._http(source))
             case ScratchInput():
                 return self._bare(None)
             case PhaseInput() | StageInput():
@@ -197,6 +222,17 @@ class _Compiler:
         config = base_config(None)
         return State(root, config.env, config.workdir)
 
+    def _current(self, source: ImageInput) -> ImageInput:
+        """The runtime image in place of the same image at an earlier digest, if need be.
+
+        What is made over the earlier one is to be put on this one as it is. A daemon that cannot
+        do that makes it anew, one thing upon the other.
+        """
+        capable = self._context.capabilities.merge and self._context.capabilities.diff
+        if not capable and is_same_image(source.ref, self._runtime):
+            return ImageInput(ref=self._runtime)
+        return source
+
     def _image(self, source: ImageInput) -> Vertex:
         known = self.images.get(source.ref)
         ref = pinned(source.ref, known.digest if known else "")
@@ -219,14 +255,50 @@ class _Compiler:
             self._sources[source] = found
         return found
 
+    def _http(self, source: HttpInput) -> Vertex:
+        # The token is no part of it: the same file with a token and without is one download.
+        key = replace(source, token="")
+        found = self._sources.get(key)
+        if found is None:
+            name = DOWNLOADED.removeprefix("/")
+            label = f"download {source.url}"
+            found = graph.Http(source.url, name, source.digest, label=label)
+            self._sources[key] = found
+        if source.token:
+            self._tokens[_TOKEN_SECRET + (urlsplit(source.url).hostname or "")] = source.token
+        return found
+
+    def tokens(self) -> dict[str, str]:
+        """See `CompiledPlan.tokens`; complete when everything is compiled."""
+        return {name: self._tokens[name] for name in sorted(self._tokens)}
+
+    def titles(self, source: Input) -> tuple[str, ...] | None:
+        """What each layer of a result over the runtime image is, the lowest first.
+
+        None when the result stands on something else.
+        """
+        found: list[str] = []
+        while not isinstance(source, ImageInput):
+            if isinstance(source, PhaseInput):
+                source = self._results[(source.of, source.name)]
+            elif isinstance(source, StageInput):
+                built = self._stage(source.id)
+                if built.result.root is not built.below.root:
+                    found.append(built.stage.title or built.stage.id)
+                source = built.stage.source
+            else:
+                return None
+        return tuple(reversed(found)) if source.ref == self._runtime else None
+
     def _stage(self, name: str) -> _Built:
         built = self._built.get(name)
         if built is None:
             stage = self._stages.get(name)
             if stage is None:
                 raise CogpackError(f"the plan has no stage {name!r}")
-            if isinstance(stage.source, LocalInput):
-                raise CogpackError(f"stage {name!r} stands on a local context")
+            if isinstance(stage.source, LocalInput | HttpInput):
+                what = "local context" if isinstance(stage.source, LocalInput) else "download"
+                raise CogpackError(f"stage {name!r} stands on a {what}")
             built = self._build(stage)
             self._built[name] = built
         return built

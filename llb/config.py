@@ -1,6 +1,6 @@
 """The config of the image: the plan's, laid over the one of the base that it runs on.
 
-Layers and history are not here: the daemon writes them when it exports.
+Layers are not here, nor when each was made: the daemon writes that when it exports.
 """
 
 from __future__ import annotations
@@ -42,11 +42,13 @@ class BaseConfig:
     """What a build step takes over from an image, and all that another image inherits.
 
     env: in the image's order, PATH always set. workdir: `/` when the image names none.
+    history: what made its layers; None where it is unknown or does not tell of each of them.
     """
 
     env: Mapping[str, str]
     workdir: str
     inherited: Mapping[str, Any]
+    history: tuple[Mapping[str, Any], ...] | None = None
 
 
 def base_config(image: ResolvedImage | None) -> BaseConfig:
@@ -55,11 +57,13 @@ def base_config(image: ResolvedImage | None) -> BaseConfig:
     Raises BuilderError when the registry's answer is no image config.
     """
     inherited: dict[str, Any] = {}
+    history = None
     if image is not None:
         try:
             document = json.loads(image.config)
             stored = document.get("config") or {}
             inherited = {key: stored[key] for key in _INHERITED if stored.get(key)}
+            history = _history(document)
         except (ValueError, AttributeError, TypeError) as error:
             raise BuilderError(
                 f"the config of image {image.ref} cannot be read: {error}",
@@ -67,15 +71,29 @@ def base_config(image: ResolvedImage | None) -> BaseConfig:
             ) from error
     env = dict(_variable(item) for item in inherited.get("Env", ()))
     env.setdefault("PATH", DEFAULT_PATH)
-    return BaseConfig(env, inherited.get("WorkingDir") or "/", inherited)
+    return BaseConfig(env, inherited.get("WorkingDir") or "/", inherited, history)
+
+
+def _history(document: Mapping[str, Any]) -> tuple[Mapping[str, Any], ...] | None:
+    """The history of an image when it has an entry for each layer: others belong to none."""
+    entries = document.get("history") or []
+    layers = (document.get("rootfs") or {}).get("diff_ids") or []
+    told = sum(not entry.get("empty_layer") for entry in entries)
+    return tuple(entries) if told == len(layers) else None
 
 
 def image_config(
-    config: ExportConfig, platform: Platform, base: BaseConfig, created: int | None = None
+    config: ExportConfig,
+    platform: Platform,
+    base: BaseConfig,
+    created: int | None = None,
+    layers: Sequence[str] | None = None,
 ) -> bytes:
     """The OCI image config as JSON: same arguments, same bytes.
 
     created: seconds since 1970; None leaves it to the daemon.
+    layers: what each layer over the base is; the history says so. None leaves it to the daemon,
+        which writes down the commands with all their mounts.
     An entrypoint of the plan also ends the base's command, as ENTRYPOINT does in a Dockerfile.
     """
     merged = dict(base.inherited)
@@ -99,6 +117,8 @@ def image_config(
         "os": platform.os,
         "rootfs": {"type": "layers", "diff_ids": []},
     }
+    if layers is not None and base.history is not None:
+        document["history"] = [*base.history, *({"created_by": title} for title in layers)]
     if platform.variant:
         document["variant"] = platform.variant
     if created is not None:

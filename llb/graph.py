@@ -21,6 +21,7 @@ __all__ = [
     "Exec",
     "File",
     "FileSystem",
+    "Http",
     "Image",
     "Local",
     "Merge",
@@ -86,6 +87,18 @@ class Local(_Vertex):
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     session: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Http(_Vertex):
+    """One file that the daemon downloads; `name` is its path, without folders.
+
+    digest: of its content; empty for whatever there is.
+    """
+
+    url: str
+    name: str
+    digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -168,7 +181,7 @@ class Diff(_Vertex):
     upper: FileSystem
 
 
-Vertex = Image | Local | Exec | File | Merge | Diff
+Vertex = Image | Local | Http | Exec | File | Merge | Diff
 # None is scratch, the empty file system, for which LLB has no vertex.
 FileSystem = Vertex | None
 
@@ -189,7 +202,7 @@ def file_systems(vertex: Vertex) -> tuple[FileSystem, ...]:
             return vertex.inputs
         case Diff():
             return (vertex.lower, vertex.upper)
-        case Image() | Local():
+        case Image() | Local() | Http():
             return ()
 
 

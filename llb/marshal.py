@@ -20,6 +20,7 @@ from .graph import (
     Exec,
     File,
     FileSystem,
+    Http,
     Image,
     Local,
     Merge,
@@ -107,6 +108,8 @@ class Marshaller:
                 body, caps = _image(vertex)
             case Local():
                 body, caps = _local(vertex)
+            case Http():
+                body, caps = _http(vertex)
             case Exec():
                 body, caps = _exec(vertex, inputs)
             case File():
@@ -199,6 +202,16 @@ def _local(local: Local) -> tuple[pb.Op, list[str]]:
         caps.append("source.local.sessionid")
     source = pb.SourceOp(identifier=f"local://{local.name}", attrs=attributes)
     return pb.Op(source=source), caps
+
+
+def _http(vertex: Http) -> tuple[pb.Op, list[str]]:
+    # With a digest the daemon asks nobody whether it has the file already.
+    attributes = {"http.filename": vertex.name}
+    caps = ["source.http"]
+    if vertex.digest:
+        attributes["http.checksum"] = vertex.digest
+        caps.append("source.http.checksum")
+    return pb.Op(source=pb.SourceOp(identifier=vertex.url, attrs=attributes)), caps
 
 
 def _json(patterns: Sequence[str]) -> str:

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import os
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cogpack.blocks.weight_files import LARGE, literal
-from cogpack.errors import UserError
+from cogpack.errors import CogpackError, UserError
 from cogpack.llb.client.walk import Tree
 from cogpack.llb.compile import compile_plan
 from cogpack.llb.proto import ops_pb2 as pb
 from cogpack.patterns import PatternSet
 from cogpack.plan import model
-from cogpack.plan.model import Copy, LocalInput, ScratchInput
+from cogpack.plan.model import DOWNLOADED, Copy, HttpInput, LocalInput, ScratchInput
+from cogpack.plan.render import render
+from cogpack.plan.validate import faults
+from cogpack.project import read_project
 from cogpack.project.tree import TreeFile, list_files
+from cogpack.project.weight_places import outside_folders
+from cogpack.project.weight_sources import RemoteFile, RemoteSource
+from cogpack.stacks.compose import load, make_plan
+from cogpack.stacks.solve import solved
 from support.projects import planned, stage_of, write_project
 
 
@@ -93,6 +103,11 @@ def test_many_large_files_share_layers_by_folder(tmp_path: Path) -> None:
     assert len(weight_stages(planned(tmp_path))) == 1
 
 
+DIGEST = f"sha256:{'ab' * 32}"
+REMOTE = (
+    "model: example.com/me/it\nweights:\n  - name: first\n    target: /weights/first/\n"
+    "    source: {uri: hf://team/model}"
+)
 SETTINGS = """\
 model: example.com/me/it
 weights:
@@ -128,6 +143,29 @@ def test_sources_of_one_entry_are_one_layer(tmp_path: Path) -> None:
     ]
 
 
+def test_weights_outside_of_the_project_are_a_context_of_their_own(tmp_path: Path) -> None:
+    project, outside = tmp_path / "project", tmp_path / "else[w]here"
+    for folder in (project, outside):
+        folder.mkdir()
+    (outside / "a.bin").write_text("a")
+    (outside / "b.txt").write_text("b")
+    sources = f"[{{uri: '{outside}', include: ['*.bin']}}, {{uri: 'file://{outside}/b.txt'}}]"
+    settings = (
+        "model: example.com/me/it\nweights:\n  - {name: w, target: /w, source: " + sources + "}"
+    )
+    plan = planned(write_project(project, settings))
+    directory, file = copies(plan, "weights-w")
+    assert (directory.src, directory.dest, included(directory)) == ("/", "/w", ("a.bin",))
+    assert (file.src, file.dest, included(file)) == ("/b.txt", "/w/b.txt", ("b.txt",))
+    names = [one.source.name for one in (directory, file) if isinstance(one.source, LocalInput)]
+    assert names == ["weights-0-w", "weights-1-w"]
+    folders = outside_folders(project, read_project(project).config)
+    assert folders == dict.fromkeys(names, outside)
+    without_labels = replace(plan, config=model.ExportConfig())
+    assert not [line for line in model.dump(without_labels).splitlines() if str(tmp_path) in line]
+    assert set(left_out(plan)) == set(left_out(planned(write_project(tmp_path))))
+
+
 def test_a_large_file_that_cog_yaml_names_is_in_one_layer_only(tmp_path: Path) -> None:
     write_project(tmp_path, SETTINGS.format(uri="weights"))
     large(tmp_path / "weights" / "a.bin")
@@ -137,10 +175,9 @@ def test_a_large_file_that_cog_yaml_names_is_in_one_layer_only(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("uri", "told"),
     [
-        ("hf://org/model", "come from hf://org/model"),
-        ("https://example.com/x.bin", "come from https://example.com/x.bin"),
         ("missing", "not in the project"),
         ("../outside", "outside the project"),
+        ("/no/such/place", "/no/such/place, which is not there"),
         (".", "the whole project"),
         ("empty", "no file of empty is left"),
         ("linked", "symbolic link"),
@@ -216,3 +253,109 @@ def test_of_permissions_only_what_git_keeps_is_sent(tmp_path: Path, mode: int, s
     assert modes == {"file": sent, "folder": 0o755, "link": 0o777}
     modes = {entry.path: entry.mode & 0o777 for entry in Tree(tmp_path).walk()}
     assert modes == {"file": mode & 0o777, "folder": 0o700, "link": 0o777}
+
+
+def remote(
+    folder: Path,
+    files: Sequence[RemoteFile],
+    settings: str = REMOTE,
+    more: Sequence[RemoteFile] = (),
+) -> model.Plan:
+    composition = load(write_project(folder, settings))
+    found = [RemoteSource("first", 0, tuple(files))]
+    if more:
+        found.append(RemoteSource("first", 1, tuple(more)))
+    project = replace(composition.project, remote_weights=tuple(found))
+    return make_plan(replace(composition, project=project), solved(composition))
+
+
+def test_remote_files_are_downloads_the_large_ones_in_layers_of_their_own(tmp_path: Path) -> None:
+    files = [
+        RemoteFile("a/model.bin", "https://h.example/m", LARGE, DIGEST, "HF_TOKEN"),
+        RemoteFile("config.json", "https://h.example/c", 9, DIGEST, "HF_TOKEN"),
+        RemoteFile("unknown.bin", "https://h.example/u", 0, ""),
+        RemoteFile("vocab.txt", "https://h.example/v", LARGE - 1, DIGEST),
+    ]
+    plan = remote(tmp_path, files)
+    assert weight_stages(plan) == ["weights-first:small", "weights-first:1", "weights-first:2"]
+    (copy,) = copies(plan, "weights-first:1")
+    assert copy == Copy(
+        source=HttpInput(url="https://h.example/m", digest=DIGEST, token="HF_TOKEN"),
+        src=DOWNLOADED,
+        dest="/weights/first/a/model.bin",
+        owner="0:0",
+        mode=0o644,
+        time=315532800,
+    )
+    small = copies(plan, "weights-first:small")
+    assert [copy.dest for copy in small] == [
+        "/weights/first/config.json",
+        "/weights/first/vocab.txt",
+    ]
+    title = stage_of(plan, "weights-first:small").title
+    assert title == "download weights first: config.json and 1 more"
+    assert model.load(model.dump(plan)) == plan
+    assert "https://h.example/m /file -> /weights/first/a/model.bin" in render(plan)
+    exports = [stage.id for phase in plan.export_phases for stage in phase.stages]
+    assert exports[-4:-1] == [f"export:{name}" for name in weight_stages(plan)]
+
+
+def test_of_two_files_for_one_place_that_of_the_later_source_counts(tmp_path: Path) -> None:
+    first, second = (RemoteFile("x", f"https://h.example/{n}", 9, DIGEST) for n in (1, 2))
+    plan = remote(tmp_path, [first], more=[second])
+    (copy,) = copies(plan, "weights-first:small")
+    assert isinstance(copy.source, HttpInput)
+    assert copy.source.url == "https://h.example/2"
+
+
+def test_hundreds_of_large_remote_files_share_layers(tmp_path: Path) -> None:
+    files = [
+        RemoteFile(f"{number:03}.bin", f"https://h.example/{number}", LARGE, DIGEST)
+        for number in range(100)
+    ]
+    plan = remote(tmp_path, files)
+    stages = weight_stages(plan)
+    assert len(stages) == 20
+    placed = [copy.dest for name in stages for copy in copies(plan, name)]
+    assert placed == [f"/weights/first/{file.path}" for file in files]
+
+
+def test_a_download_is_one_vertex_and_its_token_no_part_of_it(tmp_path: Path) -> None:
+    url = "https://h.example/team/model/resolve/c/m.bin"
+    opened = RemoteFile("m.bin", url, LARGE, DIGEST, "HF_TOKEN")
+    closed = compile_plan(remote(tmp_path, [opened]))
+    assert closed.tokens == {"HTTP_AUTH_TOKEN_h.example": "HF_TOKEN"}
+    assert list(closed.downloads.values()) == [url]
+    public = compile_plan(remote(tmp_path, [replace(opened, token="")]))
+    assert public.tokens == {}
+    assert public.definition == closed.definition
+    definition = pb.Definition.FromString(public.definition)
+    ops = [pb.Op.FromString(data) for data in definition.ops]
+    (source,) = [op.source for op in ops if op.source.identifier == url]
+    assert dict(source.attrs) == {"http.checksum": DIGEST, "http.filename": "file"}
+
+
+def test_remote_weights_that_nobody_asked_for_are_told(tmp_path: Path) -> None:
+    with pytest.raises(CogpackError, match="not asked for") as raised:
+        planned(write_project(tmp_path, REMOTE))
+    assert "with_weights" in raised.value.faults[0].hint
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        (HttpInput(url="ftp://h.example/x"), "no URL of a server"),
+        (HttpInput(url="https://me:pw@h.example/x"), "holds a credential"),
+        (HttpInput(url="https://h.example/x", digest="sha256:12"), "no sha256 digest"),
+    ],
+)
+def test_downloads_of_a_plan_are_checked(tmp_path: Path, source: HttpInput, told: str) -> None:
+    plan = remote(tmp_path, [RemoteFile("x", "https://h.example/x", 9, DIGEST)])
+    text = model.dump(plan)
+    written = json.dumps("https://h.example/x")
+    changed = text.replace(written, json.dumps(source.url)).replace(
+        json.dumps(DIGEST), json.dumps(source.digest)
+    )
+    (fault,) = faults(model.load(changed))
+    assert told in fault
+    assert "pw" not in fault

@@ -184,13 +184,12 @@ class TestState:
             stage("d", Exec(command="three"), source=StageInput(id="c")),
         ]
         made = plan(stages)
-        made = made.model_copy(
-            update={
-                "build_phases": (
-                    *made.build_phases,
-                    model.Phase(name="middle", result=StageInput(id="b")),
-                )
-            }
+        made = replace(
+            made,
+            build_phases=(
+                *made.build_phases,
+                model.Phase(name="middle", result=StageInput(id="b")),
+            ),
         )
         read = Graph(compile_plan(made, images=self.IMAGES).definition)
         one, two, three = read.all("exec")
@@ -358,7 +357,7 @@ class TestUnsound:
                 ),
                 "no content",
             ),
-            (plan([stage("s")]).model_copy(update={"export_phases": ()}), "no export phase"),
+            (replace(plan([stage("s")]), export_phases=()), "no export phase"),
         ],
     )
     def test_a_plan_that_slipped_through_is_our_fault(self, made: model.Plan, words: str) -> None:

@@ -136,3 +136,17 @@ def test_a_known_digest_pins_and_never_replaces_the_users() -> None:
     assert pinned("python:3", "sha256:ab") == "docker.io/library/python:3@sha256:ab"
     assert pinned("python:3", "") == "docker.io/library/python:3"
     assert pinned("python@sha256:cd", "sha256:ab") == "docker.io/library/python@sha256:cd"
+
+
+def test_the_history_is_that_of_the_base_and_the_titles_of_the_layers() -> None:
+    def history(base: object, layers: tuple[str, ...] | None) -> object:
+        text = image_config(ExportConfig(), AMD64, base_config(image(base)), layers=layers)
+        return json.loads(text).get("history")
+
+    told = [{"created_by": "somebody"}]
+    assert history(STORED, ("install six",)) == [*told, {"created_by": "install six"}]
+    assert history(STORED, ()) == told
+    assert history(STORED, None) is None
+    # One that does not tell of each layer would give the titles to others' layers.
+    silent = STORED | {"history": [{"created_by": "ENV", "empty_layer": True}]}
+    assert history(silent, ("install six",)) is None
