@@ -10,6 +10,7 @@ from ..plan.composer import Composer
 from ..plan.model import CacheMount, Exec, TmpfsMount
 from ..project import Project
 from ..solver.resolution import Resolution
+from .apt_snapshot import AptSnapshot, apt_snapshot
 from .base import Block
 from .layout import FIXED_TIME, quoted, script
 
@@ -56,13 +57,17 @@ class Apt(Block):
         packages = sorted(wanted)
         if not packages:
             return
+        snapshot = apt_snapshot(project)
+        apt = " ".join(("apt-get", _RETRY, *(snapshot.options if snapshot else ())))
+        # Without the mode an update that got no lists counts as done.
+        update = f"{apt} -o APT::Update::Error-Mode=any update"
         install = Exec(
             command=script(
                 *([] if resolution.base_images.build.is_known else [_NEEDS_APT]),
+                *(snapshot.commands if snapshot else ()),
                 "touch /tmp/start",
-                # Without the mode an update that got no lists counts as done.
-                f"apt-get {_RETRY} -o APT::Update::Error-Mode=any update",
-                f"DEBIAN_FRONTEND=noninteractive apt-get {_RETRY} "
+                *(snapshot.updated(update) if snapshot else [update]),
+                f"DEBIAN_FRONTEND=noninteractive {apt} "
                 "install --yes --no-install-recommends " + quoted(packages),
                 "rm -rf " + quoted(_NOISE),
                 # dpkg gives a package's files their own times, and what it generates the clock's.
@@ -70,15 +75,20 @@ class Apt(Block):
             ),
             mounts=(
                 CacheMount(id="cogpack-apt", target="/var/cache/apt", sharing="locked"),
-                CacheMount(id="cogpack-apt-lists", target="/var/lib/apt/lists", sharing="locked"),
+                CacheMount(id=_lists(snapshot), target="/var/lib/apt/lists", sharing="locked"),
                 TmpfsMount(target="/tmp"),  # noqa: S108  # a path in the image
             ),
         )
         title = f"install system packages: {' '.join(packages)}"
-        because = wanted.values()
+        because = [*wanted.values(), *([snapshot.origin] if snapshot else [])]
         built = composer.stage("system-deps", "apt", title, [install], because=because)
         if composer.one_base:
             composer.export("runtime", built)
         else:
             # apt rewrites dpkg's database, so its changes to one base do not fit another.
             composer.stage("runtime", "export:apt", title, [install], of="export", because=because)
+
+
+def _lists(snapshot: AptSnapshot | None) -> str:
+    """The cache of the lists: an update removes those of other sources, so each day has its own."""
+    return f"cogpack-apt-lists-{snapshot.timestamp}" if snapshot else "cogpack-apt-lists"
