@@ -87,6 +87,9 @@ class CaCertificates(Block):
         title = "trust the certificates"
         variables = [Env(name=name, value=value) for name, value in sorted(_BUILD_ENV.items())]
         stage = composer.stage("base", "ca", title, [install, *variables], because=[origin])
+        composer.prepare_environment(
+            "base", "environment-ca", title, [install, *variables], because=[origin]
+        )
         if composer.one_base:
             composer.export("base", stage)
         else:

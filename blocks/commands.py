@@ -7,12 +7,13 @@ it stays in a layer.
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Sequence
 
 from ..plan.composer import Composer
 from ..plan.model import BindMount, Exec, Mount, SecretMount, Workdir
 from ..project.project import Command
-from .layout import FIXED_TIME, PIP, PIP_ENV, PIP_FOLDER, SOURCE, UV_STAGE, pip_mounts, script
+from .layout import FIXED_TIME, PIP, PIP_ENV, PIP_FOLDER, UV_STAGE, pip_mounts, script
 
 __all__ = ["add_commands", "add_pip"]
 
@@ -41,6 +42,9 @@ def add_pip(composer: Composer) -> None:
 def add_commands(composer: Composer, phase: str, kind: str, commands: Sequence[Command]) -> None:
     """Add each command as a stage and a layer of its own: a change repeats it and those after it.
 
+    They run in `/`, as Cog's do: what `git clone` leaves in a project made for Cog is looked for
+    there.
+
     phase: of the build. kind: `run` or `pre-install`, for ids and titles.
     """
     for number, step in enumerate(commands, 1):
@@ -49,7 +53,7 @@ def add_commands(composer: Composer, phase: str, kind: str, commands: Sequence[C
             f"{kind}-{number}",
             f"{kind} {_first_line(step.command)}",
             [
-                Workdir(path=SOURCE),
+                Workdir(path="/"),
                 Exec(command=step.command, mounts=tuple(_mounts(step)), env=PIP_ENV),
             ],
             because=(step.origin,),
@@ -59,7 +63,7 @@ def add_commands(composer: Composer, phase: str, kind: str, commands: Sequence[C
 
 def _mounts(step: Command) -> list[Mount]:
     secrets = [
-        SecretMount(id=secret.id, target=secret.target or "", env=secret.env or "")
+        SecretMount(id=secret.id, target=_place(secret.target or ""), env=secret.env or "")
         for secret in step.mounts
     ]
     return [
@@ -67,6 +71,14 @@ def _mounts(step: Command) -> list[Mount]:
         *(BindMount(source=PIP, source_path=_LAUNCHER, target=name) for name in _PROGRAMS),
         *secrets,
     ]
+
+
+def _place(target: str) -> str:
+    """Where a secret appears, a relative target below the folder that commands run in.
+
+    Nowhere, when it is a variable, stays nowhere.
+    """
+    return posixpath.normpath(f"/{target.lstrip('/')}") if target else ""
 
 
 def _first_line(command: str, width: int = 60) -> str:

@@ -13,6 +13,7 @@ from ..origin import Origin
 from ..plan.composer import Composer
 from ..plan.model import ExportConfig
 from ..project import CogConfig, Project
+from ..project.section import written
 from ..solver.requirement import Requirement
 from ..solver.resolution import Resolution
 from .base import Block
@@ -77,7 +78,7 @@ class Cuda(Block):
 
     def _accelerator(self, project: Project, config: CogConfig) -> Requirement:
         if not config.build.gpu:
-            asked = "build.gpu" in config.build.model_fields_set
+            asked = "gpu" in written(config.build)
             origin = config.origin("build.gpu") if asked else self._no_gpu()
             return Requirement("accelerator", "==cpu", origin)
         # A CPU build that the user pinned in a GPU project is the user's decision.

@@ -17,6 +17,7 @@ from ..plan.model import ExportConfig
 from ..project import CogConfig, Project
 from ..project.cogyaml import RunItem, Weights
 from ..project.revision import read_revision
+from ..project.section import Section, as_data, written
 from ..solver.resolution import Resolution
 from .base import Block
 from .serving import max_concurrency
@@ -41,7 +42,7 @@ class Labels(Block):
             "run.cog.config": json.dumps(config, ensure_ascii=False, separators=(",", ":")),
             "run.cog.version": resolution["cog"].version,
         }
-        if resolution.lock is not None:
+        if resolution.lock is not None and not resolution.lock.beside:
             labels["run.cog.pip_freeze"] = "\n".join(
                 f"{one.name}=={one.version}" for one in resolution.lock.packages if one.version
             )
@@ -55,7 +56,7 @@ def _config(
 ) -> Iterator[tuple[str, object]]:
     """The configuration in the words and the order of Cog's own label, with what was decided."""
     yield "build", dict(_build(config, resolution))
-    shown = config.model_dump(mode="json")
+    shown = as_data(config)
     for name, value in (
         ("image", shown["image"]),
         ("model", shown["model"]),
@@ -70,13 +71,13 @@ def _config(
         yield "environment", shown["environment"]
     if config.weights:
         yield "weights", [_weights(entry) for entry in config.weights]
-    options = config.cogpack.model_dump(mode="json", exclude_unset=True)
-    if options:
-        yield "cogpack", options
+    options = as_data(config.cogpack)
+    if given := written(config.cogpack):
+        yield "cogpack", {name: value for name, value in options.items() if name in given}
 
 
 def _build(config: CogConfig, resolution: Resolution) -> Iterator[tuple[str, object]]:
-    build = config.build.model_dump(mode="json")
+    build = as_data(config.build)
     if build["gpu"]:
         yield "gpu", True
         for name in ("cuda", "cudnn"):
@@ -101,18 +102,21 @@ def _build(config: CogConfig, resolution: Resolution) -> Iterator[tuple[str, obj
 
 
 def _command(item: RunItem) -> dict[str, object]:
-    found = item.model_dump(mode="json", exclude_none=True)
-    return {name: value for name, value in found.items() if value}
+    found: dict[str, object] = {"command": as_data(item)["command"]}
+    if item.mounts:
+        found["mounts"] = [_filled(mount) for mount in item.mounts]
+    return found
 
 
 def _weights(entry: Weights) -> dict[str, object]:
     """Cog writes a single source as it is, and several as a list."""
-    sources = [
-        {name: value for name, value in source.model_dump(mode="json").items() if value}
-        for source in entry.source
-    ]
+    sources = [_filled(source) for source in entry.source]
     return {
         "name": entry.name,
         "target": entry.target,
         "source": sources[0] if len(sources) == 1 else sources,
     }
+
+
+def _filled(section: Section) -> dict[str, object]:
+    return {name: value for name, value in as_data(section).items() if value}

@@ -18,6 +18,7 @@ __all__ = [
     "QUIET_PYTHON",
     "SOURCE",
     "UV",
+    "UV_CACHE",
     "UV_ENV",
     "UV_STAGE",
     "VENV",
@@ -35,6 +36,7 @@ PYTHON = f"{VENV}/bin/python"
 PYTHON_HOME = "/opt/python"
 SOURCE = "/src"
 UV = "/run/cogpack/uv/bin/uv"
+UV_CACHE = "/root/.cache/uv"
 UV_STAGE = StageInput(id="uv")
 
 # The base with an empty virtual environment, and nothing else on it: what is installed over it
@@ -108,7 +110,7 @@ def pip_mounts() -> tuple[Mount, ...]:
 def uv_mounts() -> tuple[Mount, ...]:
     """uv, its cache and a /tmp for one command: none of them is in any layer."""
     return (
-        CacheMount(id="cogpack-uv", target="/root/.cache/uv"),
+        CacheMount(id="cogpack-uv", target=UV_CACHE),
         BindMount(source=UV_STAGE, source_path="/opt/uv", target="/run/cogpack/uv"),
         TmpfsMount(target="/tmp"),  # noqa: S108  # a path in the image
     )

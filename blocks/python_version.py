@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import ClassVar
 
+from ..errors import UserError
 from ..origin import Origin
 from ..plan.composer import Composer
-from ..plan.model import Env, Exec, ExportConfig, Layer, PhaseInput
+from ..plan.model import Env, Exec, ExportConfig, Layer, SecretMount
 from ..project import Project
+from ..project.redact import Url
 from ..solver.requirement import Requirement
 from ..solver.resolution import Resolution
 from .base import Block
+from .bytecode import uv_env
 from .layout import (
     BARE_ENVIRONMENT,
     PYTHON_HOME,
     QUIET_PYTHON,
     SOURCE,
     UV,
+    UV_CACHE,
     VENV,
     script,
     settle_times,
     uv_mounts,
 )
+from .requirement_files import credential_fault
 
 __all__ = ["PythonVersion"]
 
@@ -55,6 +61,7 @@ class PythonVersion(Block):
         return tuple(asked) or (Requirement("python", "", self.origin),)
 
     def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
+        _sources(project)  # a label holds them even where the base has a Python
         version = resolution["python"].version
         if "python" in resolution.base_images.build.provides:
             make = Exec(
@@ -69,7 +76,7 @@ class PythonVersion(Block):
             "runtime",
             BARE_ENVIRONMENT.id,
             title,
-            PhaseInput(name="base"),
+            composer.environment_base,
             [
                 make,
                 Env(name="VIRTUAL_ENV", value=VENV),
@@ -103,20 +110,67 @@ def _check(project: Project) -> Iterator[str]:
 
 
 def _managed(version: str, project: Project) -> Exec:
-    """uv's own build of the interpreter, for a base that has none: NVIDIA's images, for one."""
-    mirror = project.config.cogpack.python_mirror if project.config else None
+    """uv's own build of the interpreter, for a base that has none: NVIDIA's images, for one.
+
+    What it downloads stays in the cache of the builder, so that another base fetches nothing anew.
+    Its library is compiled as packages are: uv's builds bring no byte code.
+    """
+    sources = _sources(project)
+    secrets = sorted({name for url, _ in sources.values() for name in url.variables})
+    exports = [
+        f"export {variable}={_expanded(url)}"
+        for variable, (url, _) in sources.items()
+        if url.variables
+    ]
+    plain = {name: url.raw for name, (url, _) in sources.items() if not url.variables}
     return Exec(
         command=_script(
+            *exports,
             f"{UV} python install --no-bin {version}",
             f"{UV} venv --no-project --managed-python --python {version} {VENV}",
+            # What uv keeps for the next install there.
+            f"rm -rf {PYTHON_HOME}/.gitignore {PYTHON_HOME}/.lock {PYTHON_HOME}/.temp",
         ),
-        mounts=uv_mounts(),
+        mounts=(*uv_mounts(), *(SecretMount(id=name, env=name) for name in secrets)),
         env={
-            "UV_NO_PROGRESS": "1",
+            **uv_env(project),
+            "UV_PYTHON_CACHE_DIR": f"{UV_CACHE}/python",
+            "UV_PYTHON_DOWNLOADS": "automatic",
             "UV_PYTHON_INSTALL_DIR": PYTHON_HOME,
-            **({"UV_PYTHON_INSTALL_MIRROR": mirror} if mirror else {}),
+            **plain,
         },
     )
+
+
+def _sources(project: Project) -> dict[str, tuple[Url, Origin]]:
+    """Where uv gets interpreters from, where the user says so, by the variable that tells uv.
+
+    Raises UserError when a credential stands in one of them: the plan and the labels hold them.
+    """
+    if project.config is None:
+        return {}
+    options = project.config.cogpack
+    found = {
+        variable: (Url(value), project.config.origin(f"cogpack.{key}"))
+        for variable, key, value in (
+            ("UV_PYTHON_DOWNLOADS_JSON_URL", "python_downloads", options.python_downloads),
+            ("UV_PYTHON_INSTALL_MIRROR", "python_mirror", options.python_mirror),
+        )
+        if value
+    }
+    faults = [credential_fault(origin) for url, origin in found.values() if url.has_credentials]
+    if faults:
+        raise UserError(faults)
+    return found
+
+
+def _expanded(url: Url) -> str:
+    """The URL as a word of a shell that puts the values of its variables in."""
+    text = shlex.quote(url.raw)
+    for name in url.variables:
+        reference = "${" + name + "}"
+        text = text.replace(reference, f"'\"{reference}\"'")
+    return text
 
 
 def _script(*commands: str) -> str:

@@ -34,6 +34,7 @@ __all__ = [
     "LOCAL",
     "REQUIREMENTS",
     "RequirementFiles",
+    "credential_fault",
     "requirement_mounts",
 ]
 
@@ -116,6 +117,16 @@ def requirement_mounts(
     return tuple(mounts)
 
 
+def credential_fault(origin: Origin) -> Fault:
+    """The fault of a URL with a credential in it."""
+    return Fault(
+        "a credential stands in the URL, and the image's plan would hold it",
+        origin,
+        hint="write a variable in its place, as in ${INDEX_TOKEN}, and give it to the build: "
+        "cogpack build --secret id=INDEX_TOKEN,env=INDEX_TOKEN",
+    )
+
+
 def _lines(entries: Iterable[Entry]) -> str:
     return "".join(f"{entry.render(SOURCE)}\n" for entry in entries)
 
@@ -159,15 +170,6 @@ def _urls(read: RequirementsFile) -> Iterator[tuple[Url, Origin]]:
 
 
 def _refuse_credentials(read: RequirementsFile) -> None:
-    faults = [
-        Fault(
-            "a credential stands in the URL, and the image's plan would hold it",
-            origin,
-            hint="write a variable in its place, as in ${INDEX_TOKEN}, and give it to the build: "
-            "cogpack build --secret id=INDEX_TOKEN,env=INDEX_TOKEN",
-        )
-        for url, origin in _urls(read)
-        if url.has_credentials
-    ]
+    faults = [credential_fault(origin) for url, origin in _urls(read) if url.has_credentials]
     if faults:
         raise UserError(faults)

@@ -14,7 +14,7 @@ __all__ = ["Run"]
 
 
 class Run(Block):
-    """Runs the commands in the source folder, before the source is there."""
+    """Runs the commands in `/`, before the source is there."""
 
     name: ClassVar[str] = "run"
 

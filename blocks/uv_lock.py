@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from ..plan.composer import Composer
 from ..plan.model import (
@@ -18,7 +18,7 @@ from ..plan.model import (
     Workdir,
 )
 from ..project import Project
-from ..project.uv_lock import LockedPackage, UvLock
+from ..project.optional import chosen_extras, chosen_groups
 from ..solver.requirement import Requirement
 from ..solver.resolution import Resolution
 from .base import Block
@@ -36,6 +36,9 @@ from .layout import (
     uv_mounts,
 )
 
+if TYPE_CHECKING:
+    from ..project.uv_lock import LockedPackage, UvLock
+
 __all__ = ["LockedLocalPackages", "LockedPackages"]
 
 # What stands in pyproject.toml and uv.lock is all that uv needs as long as nothing is built.
@@ -50,7 +53,8 @@ class LockedPackages(Block):
     """Installs what uv.lock has, but for packages that are in the project itself.
 
     A framework and all that it needs come first, in a layer of their own, so that a change of
-    another package neither installs nor sends them again. The groups are uv's default ones.
+    another package neither installs nor sends them again. The groups are uv's default ones, and
+    those of cog.yaml.
 
     families: for each framework the packages that belong to it.
     """
@@ -71,12 +75,12 @@ class LockedPackages(Block):
         """The lock's versions, and no other build of them: `===` compares the local part too."""
         return tuple(
             Requirement(one.name, f"==={one.version}", one.origin)
-            for one in self._selected(project)
+            for one in self.selected(project)
             if one.registry
         )
 
     def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
-        if project.uv_lock is None or resolution.lock is not None:
+        if project.uv_lock is None or _has_everything(resolution):
             return
         layers = list(self._frameworks(project, project.uv_lock))
         if layers:
@@ -97,10 +101,12 @@ class LockedPackages(Block):
                 because=[one.origin for one in packages if one.name == name],
             )
             composer.export("app", stage)
-        local = [one.name for one in self._selected(project) if one.path]
+        local = [one.name for one in self.selected(project) if one.path]
         left_out = "".join(f" --no-install-package {name}" for name in local)
         sync = Exec(
-            command=script(f"{_SYNC} --no-install-project{left_out}", settle_times(VENV)),
+            command=script(
+                f"{_SYNC}{_choice(project)} --no-install-project{left_out}", settle_times(VENV)
+            ),
             mounts=(
                 *uv_mounts(),
                 BindMount(source=LocalInput(include=_FILES), target=SOURCE),
@@ -113,18 +119,22 @@ class LockedPackages(Block):
         stage = composer.stage("app-deps", "packages", title, [sync], because=because)
         composer.export("app", stage)
 
-    def _selected(self, project: Project) -> tuple[LockedPackage, ...]:
+    def selected(self, project: Project) -> tuple[LockedPackage, ...]:
+        """The packages of uv.lock that the image gets, sorted by name."""
         if project.uv_lock is None:
             return ()
         groups = project.pyproject.default_groups if project.pyproject else ()
-        return project.uv_lock.selected(environment(project, self._platform), groups)
+        if groups is not None:
+            groups = (*groups, *chosen_groups(project.config))
+        target = environment(project, self._platform)
+        return project.uv_lock.selected(target, groups, chosen_extras(project.config))
 
     def _frameworks(
         self, project: Project, lock: UvLock
     ) -> Iterator[tuple[str, dict[str, list[LockedPackage]]]]:
         """For each framework its packages that no earlier one has, by the index that has them."""
         target = environment(project, self._platform)
-        selected = self._selected(project)
+        selected = self.selected(project)
         taken: set[str] = set()
         for name, family in self._families.items():
             by_index: dict[str, list[LockedPackage]] = {}
@@ -139,8 +149,7 @@ class LockedPackages(Block):
 class LockedLocalPackages(Block):
     """Installs the packages of uv.lock that are in the project itself, and the project.
 
-    They change as often as the source does, so they come last, in a layer of their own. A lock of
-    cogpack's own beside uv.lock was made on purpose: then neither block does anything.
+    They change as often as the source does, so they come last, in a layer of their own.
     """
 
     name: ClassVar[str] = "locked-local-packages"
@@ -154,7 +163,7 @@ class LockedLocalPackages(Block):
 
     def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
         lock = project.uv_lock
-        if lock is None or resolution.lock is not None:
+        if lock is None or _has_everything(resolution):
             return
         local = [one for one in lock.packages if one.path and one.installed]
         paths = {one.path for one in lock.packages if one.path}
@@ -162,7 +171,9 @@ class LockedLocalPackages(Block):
         # What uv reads must be there, whatever .dockerignore leaves out of the image.
         exclude = (*project.ignore.all, *(f"!{name}" for name in _FILES))
         sync = Exec(
-            command=script(f"{_SYNC} --refresh", forget_times(), settle_times(VENV)),
+            command=script(
+                f"{_SYNC}{_choice(project)} --refresh", forget_times(), settle_times(VENV)
+            ),
             mounts=(
                 *uv_mounts(),
                 BindMount(
@@ -182,6 +193,18 @@ class LockedLocalPackages(Block):
             because=[one.origin for one in local],
         )
         composer.export("app", stage)
+
+
+def _has_everything(resolution: Resolution) -> bool:
+    """Whether a lock of cogpack's own leaves nothing to uv.lock."""
+    return resolution.lock is not None and not resolution.lock.beside
+
+
+def _choice(project: Project) -> str:
+    """The options for what cog.yaml asks for beside the default groups."""
+    options = [f" --extra {name}" for name in chosen_extras(project.config)]
+    options += [f" --group {name}" for name in chosen_groups(project.config)]
+    return "".join(options)
 
 
 def _installs(

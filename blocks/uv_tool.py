@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from ..compat.tables import Tables
 from ..plan.composer import Composer
-from ..plan.model import Exec, ImageInput, Input, PhaseInput
+from ..plan.model import Exec, ImageInput, Input
 from ..project import Project
 from ..solver.requirement import Requirement
 from ..solver.resolution import Resolution
@@ -35,7 +35,7 @@ class UvTool(Block):
             "runtime",
             UV_STAGE.id,
             f"fetch uv {version}",
-            _image_with_pip(resolution),
+            _image_with_pip(resolution, composer),
             [
                 Exec(
                     command="python3 -m pip install --disable-pip-version-check --no-deps "
@@ -48,7 +48,7 @@ class UvTool(Block):
         )
 
 
-def _image_with_pip(resolution: Resolution) -> Input:
+def _image_with_pip(resolution: Resolution, composer: Composer) -> Input:
     """The base, when it is known to have a Python; else the smallest image of the tables with one.
 
     The user's own base may have a Python without pip. uv is one static program: it runs on the base
@@ -56,7 +56,7 @@ def _image_with_pip(resolution: Resolution) -> Input:
     """
     base = resolution.base_images.build
     if base.is_known and "python" in base.provides:
-        return PhaseInput(name="base")
+        return composer.environment_base
     minor = resolution["python"].version.rpartition(".")[0]
     rows = [row for row in Tables.load().base_images if row.python]
     fitting = [row for row in rows if row.python.startswith(f"{minor}.")] or rows

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from .predictor import Target
     from .pyproject import PyProject
     from .uv_lock import UvLock
+    from .weight_sources import RemoteSource
 
 __all__ = [
     "BaseReference",
@@ -99,6 +100,7 @@ class Project:
     uv_lock: what uv has locked, when the requirements come from pyproject.toml.
     python: from cog.yaml, or else, where cog.yaml does not say what is installed, .python-version.
     base_image: the user's own base; None leaves the choice to the solver.
+    remote_weights: the files of weights that other machines have; None when nobody has asked yet.
     warnings: what the user should know though the project is valid; in the order of the files.
     """
 
@@ -118,6 +120,7 @@ class Project:
     environment: tuple[EnvironmentVariable, ...] = ()
     base_image: BaseReference | None = None
     ignore: IgnorePatterns = field(default_factory=IgnorePatterns)
+    remote_weights: tuple[RemoteSource, ...] | None = None
     warnings: tuple[Fault, ...] = ()
 
     def with_base_image(self, reference: str) -> Project:
@@ -181,6 +184,7 @@ class _Reader:
         if reading is None and not self.faults and not self._is_generic(pyproject):
             self.faults.append(missing_config(self._config_name))
         requirements, source = self._requirements(reading, pyproject)
+        self._check_choice(reading, source)
         predictor, trainer = self._targets(reading)
         ignore = self._ignore()
         project = Project(
@@ -190,7 +194,7 @@ class _Reader:
             requirements=requirements,
             source=source,
             pyproject=pyproject,
-            uv_lock=self._uv_lock(pyproject) if source == "pyproject" else None,
+            uv_lock=self._uv_lock(reading, pyproject) if source == "pyproject" else None,
             python=self._python(reading, source),
             predictor=predictor,
             trainer=trainer,
@@ -198,6 +202,13 @@ class _Reader:
             warnings=(*self._warnings, *requirements.warnings),
         )
         return _with_build(project, reading.config) if reading and reading.config else project
+
+    def _check_choice(self, reading: ConfigReading | None, source: str) -> None:
+        if reading is None or reading.config is None or source == "pyproject" or self.faults:
+            return
+        from .optional import refuse_choice
+
+        self.faults += refuse_choice(reading.config)
 
     def _config(self) -> ConfigReading | None:
         try:
@@ -234,13 +245,16 @@ class _Reader:
             self.faults += error.faults
             return None
 
-    def _uv_lock(self, pyproject: PyProject | None) -> UvLock | None:
+    def _uv_lock(self, reading: ConfigReading | None, pyproject: PyProject | None) -> UvLock | None:
         if pyproject is None or not pyproject.has_uv_lock:
             return None
+        from .optional import chosen_extras
         from .uv_lock import read_uv_lock
 
+        extras = chosen_extras(reading.config if reading else None)
+        optional = {one.name: one.entries for one in pyproject.optional if one.name in extras}
         try:
-            return read_uv_lock(self._root, pyproject.dependencies)
+            return read_uv_lock(self._root, pyproject.dependencies, optional)
         except UserError as error:
             self.faults += error.faults
             return None
@@ -277,7 +291,9 @@ class _Reader:
             if reading and (packages := _packages(reading)):
                 return parse_packages(self._root, packages), "packages"
             if pyproject and (pyproject.has_project and "dependencies" not in pyproject.dynamic):
-                entries = pyproject.dependencies
+                from .optional import chosen_dependencies
+
+                entries = chosen_dependencies(pyproject, reading.config if reading else None)
                 return RequirementsFile(entries, files=(PYPROJECT,)), "pyproject"
             if reading is None and (self._root / REQUIREMENTS).is_file():
                 return read_requirements(self._root, REQUIREMENTS), "requirements"
@@ -309,7 +325,11 @@ class _Reader:
             return
         if pyproject.poetry:
             message = "the dependencies of [tool.poetry.dependencies] are not read"
-            hint = "move them to [project], or export them to a requirements file"
+            hint = (
+                "write them in [project], which Poetry 2 reads, too; or export what it has locked: "
+                "poetry export --output requirements.txt"
+            )
+            hint += ", and name that file as build.python_requirements" if reading else ""
             fault = Fault(message, pyproject.poetry, hint)
         elif "dependencies" in pyproject.dynamic:
             message = "the dependencies are dynamic: only the build backend knows them"

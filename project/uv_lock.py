@@ -19,7 +19,7 @@ from ..errors import Fault, UserError
 from ..origin import Origin
 from .requirement_model import Entry
 
-__all__ = ["Dependency", "LockedPackage", "UvLock", "read_uv_lock"]
+__all__ = ["Dependency", "LockedPackage", "UvLock", "Wanted", "read_uv_lock"]
 
 FILE = "uv.lock"
 VERSION = 1
@@ -39,6 +39,19 @@ class Dependency:
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """A dependency as it stood in the metadata. extra: of which one, or empty.
+
+    has_source: whether it has a source of its own, which keeps its version elsewhere.
+    """
+
+    name: str
+    specifier: str
+    extra: str
+    has_source: bool
+
+
+@dataclass(frozen=True)
 class LockedPackage:
     """A package of the lock.
 
@@ -47,8 +60,7 @@ class LockedPackage:
     installed: whether it is a package at all; uv takes a project without [build-system] for none.
     hashes: `sha256:…` of all its files. markers: environments that it is for; empty means all.
     optional, groups: further dependencies by extra and by dependency group.
-    wanted: what the project's metadata asked for when it was locked: name, specifier, and whether
-    the package has a source of its own.
+    wanted: what the project's metadata asked for when it was locked.
     """
 
     name: str
@@ -62,7 +74,7 @@ class LockedPackage:
     dependencies: tuple[Dependency, ...] = ()
     optional: Mapping[str, tuple[Dependency, ...]] = field(default_factory=dict)
     groups: Mapping[str, tuple[Dependency, ...]] = field(default_factory=dict)
-    wanted: tuple[tuple[str, str, bool], ...] = ()
+    wanted: tuple[Wanted, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -73,14 +85,23 @@ class UvLock:
     root: LockedPackage
 
     def selected(
-        self, environment: Mapping[str, str], groups: Iterable[str] | None = None
+        self,
+        environment: Mapping[str, str],
+        groups: Iterable[str] | None = None,
+        extras: Iterable[str] = (),
     ) -> tuple[LockedPackage, ...]:
         """What `uv sync` installs: all that the project needs, sorted by name, without itself.
 
         environment: the variables of markers. groups: dependency groups; None means all.
+        extras: of the project, normalised.
         """
-        names = self.root.groups if groups is None else [n for n in groups if n in self.root.groups]
-        needs = [*self.root.dependencies, *(one for n in names for one in self.root.groups[n])]
+        root = self.root
+        names = root.groups if groups is None else groups
+        needs = [
+            *root.dependencies,
+            *(one for name in names for one in root.groups.get(name, ())),
+            *(one for name in extras for one in root.optional.get(name, ())),
+        ]
         return self._reached(needs, environment)
 
     def closure(
@@ -117,11 +138,14 @@ class UvLock:
         return tuple(package for _, package in sorted(found.items()))
 
 
-def read_uv_lock(root: Path, dependencies: Iterable[Entry]) -> UvLock:
+def read_uv_lock(
+    root: Path, dependencies: Iterable[Entry], optional: Mapping[str, Iterable[Entry]] | None = None
+) -> UvLock:
     """Read uv.lock of a project folder.
 
-    dependencies: what [project] asks for now. Raises UserError when the file cannot be read, is of
-    another format, or does not fit the dependencies any more.
+    dependencies: what [project] asks for now. optional: the same of the extras that are installed,
+    by their normalised names. Raises UserError when the file cannot be read, is of another format,
+    or does not fit the dependencies any more.
     """
     try:
         text = (root / FILE).read_text("utf-8")
@@ -138,7 +162,8 @@ def read_uv_lock(root: Path, dependencies: Iterable[Entry]) -> UvLock:
         project = next(one for one in packages if one.path == ".")
     except (AttributeError, KeyError, TypeError, StopIteration):
         raise _fault(f"{FILE} is damaged: no package of it is this project") from None
-    if faults := list(_differences(project, dependencies)):
+    needs = {"": dependencies, **(optional or {})}
+    if faults := [one for extra in needs for one in _differences(project, needs[extra], extra)]:
         raise UserError(faults)
     return UvLock(packages, project)
 
@@ -193,32 +218,38 @@ def _by_name(tables: dict[str, Any]) -> dict[str, tuple[Dependency, ...]]:
     return {name: _dependencies(tables[name]) for name in sorted(tables)}
 
 
-def _wanted(tables: list[dict[str, Any]]) -> Iterator[tuple[str, str, bool]]:
+def _wanted(tables: list[dict[str, Any]]) -> Iterator[Wanted]:
     for one in tables:
-        if "extra ==" not in one.get("marker", ""):
-            known = {"name", "specifier", "marker", "extras"}
-            # Sources of another kind keep their version elsewhere.
-            own = bool(one.keys() - known)
-            yield canonicalize_name(one["name"]), one.get("specifier", ""), own
+        marker = one.get("marker", "")
+        # uv writes the extra's normalised name in single quotes, alone or as the last condition.
+        extra = marker.partition("extra == '")[2].partition("'")[0]
+        has_source = bool(one.keys() - {"name", "specifier", "marker", "extras"})
+        yield Wanted(canonicalize_name(one["name"]), one.get("specifier", ""), extra, has_source)
 
 
-def _differences(project: LockedPackage, dependencies: Iterable[Entry]) -> Iterator[Fault]:
+def _differences(
+    project: LockedPackage, dependencies: Iterable[Entry], extra: str
+) -> Iterator[Fault]:
     """A lock that is older than the dependencies would leave some out in silence."""
     hint = "bring it up to date: uv lock"
-    locked: dict[str, list[tuple[str, bool]]] = {}
-    for name, specifier, own in project.wanted:
-        locked.setdefault(name, []).append((specifier, own))
+    of = f" in the extra {extra}" if extra else ""
+    locked: dict[str, list[Wanted]] = {}
+    for one in project.wanted:
+        if one.extra == extra:
+            locked.setdefault(one.name, []).append(one)
     names = set()
     for entry in dependencies:
         names.add(entry.name)
-        if entry.name not in locked:
-            yield Fault(f"{FILE} does not have {entry.name}", entry.origin, hint)
-        elif not any(own or _same(one, entry.specifier) for one, own in locked[entry.name]):
-            was = " or ".join(one or "any version" for one, _ in locked[entry.name])
+        known = locked.get(entry.name, [])
+        if not known:
+            yield Fault(f"{FILE} does not have {entry.name}{of}", entry.origin, hint)
+        elif not any(one.has_source or _same(one.specifier, entry.specifier) for one in known):
+            was = " or ".join(one.specifier or "any version" for one in known)
             message = f"{FILE} was made for {entry.name} {was}, not for {entry.origin.text}"
             yield Fault(message, entry.origin, hint)
     for name in sorted(locked.keys() - names):
-        yield Fault(f"{FILE} has {name}, which the project asks for no more", Origin(FILE), hint)
+        message = f"{FILE} has {name}{of}, which the project asks for no more"
+        yield Fault(message, Origin(FILE), hint)
 
 
 def _same(one: str, other: str) -> bool:

@@ -130,6 +130,27 @@ def test_each_command_is_a_layer_and_gets_its_secrets(tmp_path: Path) -> None:
     assert stage_of(plan, "run-2").reasons[0].line == 6
 
 
+@pytest.mark.parametrize(
+    ("written", "target"),
+    [
+        ("/run/secrets/../a", "/run/a"),
+        ("//a", "/a"),
+        ("secrets/a", "/secrets/a"),
+        ("./a", "/a"),
+        ("../a", "/a"),
+    ],
+)
+def test_a_relative_secret_is_below_the_folder_that_commands_run_in(
+    tmp_path: Path, written: str, target: str
+) -> None:
+    mounts = f"[{{type: secret, id: a, target: '{written}'}}]"
+    settings = f"  run:\n    - command: cat {written}\n      mounts: {mounts}"
+    plan = planned(write_project(tmp_path, settings))
+    found = [one for one in command(plan, "run-1").mounts if isinstance(one, SecretMount)]
+    assert found == [SecretMount(id="a", target=target)]
+    assert model.Workdir(path="/") in stage_of(plan, "run-1").ops
+
+
 def test_a_number_gets_a_home_and_a_name_an_account(tmp_path: Path) -> None:
     plan = planned(write_project(tmp_path, "cogpack:\n  user: '1000'"))
     assert (plan.config.user, plan.config.env["HOME"]) == ("1000", "/home/cogpack")

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import secrets
 import shutil
 import subprocess
 import sys
-import tarfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from devdaemon.builder import Builder
+from support.images import EXAMPLES, Cogpack, Docker, blobs, build, config, layers
 from support.projects import write_project
 from support.serving import Served, serving
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
 FIXED_TIME = "315532800"
 
 AUTHORITY = """\
@@ -45,7 +42,7 @@ ALL_SETTINGS = """\
   run:
     - pip install six==1.17.0
     - python -c "import six; assert six.__file__.startswith('/opt/venv/')"
-    - test ! -e /src/predict.py && test "$GREETING" = "hi there" && test "$PWD" = /src
+    - test ! -e /src/predict.py && test "$GREETING" = "hi there" && test "$PWD" = /
     - >-
       python -c "import ssl;
       assert 'cogpack test authority' in str(ssl.create_default_context().get_ca_certs())"
@@ -90,40 +87,6 @@ class Predictor(BaseRunner):
             "private": self.read,
         }
 """
-
-Cogpack = Callable[..., subprocess.CompletedProcess[str]]
-Docker = Callable[..., str]
-
-
-@pytest.fixture(scope="module")
-def cogpack(builder: Builder) -> Cogpack:
-    def run(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "cogpack", *map(str, arguments)],
-            env={**os.environ, **builder.environment(), **variables},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    return run
-
-
-def build(cogpack: Cogpack, folder: Path, name: str, *options: str, **variables: str) -> str:
-    image = f"cogpack-test/{name}"
-    built = cogpack("build", folder, "-t", image, *options, **variables)
-    assert built.returncode == 0, built.stderr
-    return image
-
-
-def layers(docker: Docker, image: str) -> list[str]:
-    found: list[str] = json.loads(docker("image", "inspect", image))[0]["RootFS"]["Layers"]
-    return found
-
-
-def config(docker: Docker, image: str) -> dict[str, object]:
-    found: dict[str, object] = json.loads(docker("image", "inspect", image))[0]["Config"]
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -261,21 +224,11 @@ def test_secrets_reach_the_command_and_nothing_else(
         subprocess.run([sys.executable, "-m", "cogpack", "llb", loud], stdout=file, check=True)
     history = docker("history", "--no-trunc", image) + docker("image", "inspect", image)
     texts = [outcome.stdout, outcome.stderr, plan.stdout, plan.stderr, history]
-    searched = [text.encode() for text in texts] + [llb.read_bytes(), *_blobs(layout)]
+    searched = [text.encode() for text in texts] + [llb.read_bytes(), *blobs(layout)]
     assert len(searched) > 10
     for content in searched:
         assert licence.encode() not in content
         assert token.encode() not in content
-
-
-def _blobs(layout: Path) -> Iterator[bytes]:
-    """Every blob of an OCI layout, layers unpacked to the bytes of their tar archives."""
-    with tarfile.open(layout) as archive:
-        for member in archive:
-            file = archive.extractfile(member) if member.isfile() else None
-            if file is not None:
-                content = file.read()
-                yield gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
 
 
 def test_an_edit_of_the_code_does_not_push_weights(

@@ -16,26 +16,8 @@ from pathlib import Path
 import pytest
 
 from devdaemon.builder import Builder
+from support.images import EXAMPLES, Cogpack, Docker, layers
 from support.serving import serving
-
-EXAMPLES = Path(__file__).parent.parent / "examples"
-
-Cogpack = Callable[..., subprocess.CompletedProcess[str]]
-Docker = Callable[..., str]
-
-
-@pytest.fixture
-def cogpack(builder: Builder) -> Cogpack:
-    def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "cogpack", *map(str, arguments)],
-            env={**os.environ, **builder.environment()},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    return run
 
 
 @pytest.fixture
@@ -46,11 +28,6 @@ def example(tmp_path: Path) -> Callable[[str], Path]:
         return Path(shutil.copytree(EXAMPLES / name, tmp_path / name))
 
     return copy
-
-
-def _layers(docker: Docker, image: str) -> list[str]:
-    layers: list[str] = json.loads(docker("image", "inspect", image))[0]["RootFS"]["Layers"]
-    return layers
 
 
 def test_hello_answers(cogpack: Cogpack, docker: Docker) -> None:
@@ -77,10 +54,10 @@ def test_a_second_build_is_all_cached_and_the_same_image(
 ) -> None:
     folder = example("image")
     first = cogpack("build", folder, "-t", "cogpack-test/again")
-    layers = _layers(docker, "cogpack-test/again")
+    before = layers(docker, "cogpack-test/again")
     second = cogpack("build", folder, "-t", "cogpack-test/again")
     assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
-    assert _layers(docker, "cogpack-test/again") == layers
+    assert layers(docker, "cogpack-test/again") == before
     assert first.stdout == second.stdout
     steps = _steps(second.stderr)
     done = {name: ends for name, ends in steps.items() if "CACHED" not in ends}
@@ -107,11 +84,11 @@ def test_an_edit_of_the_source_changes_the_source_layer_alone(
 ) -> None:
     folder = example("hello")
     assert cogpack("build", folder, "-t", "cogpack-test/edit").returncode == 0
-    before = _layers(docker, "cogpack-test/edit")
+    before = layers(docker, "cogpack-test/edit")
     predictor = folder / "predict.py"
     predictor.write_text(predictor.read_text().replace('"hello"', '"goodbye"'))
     assert cogpack("build", folder, "-t", "cogpack-test/edit").returncode == 0
-    after = _layers(docker, "cogpack-test/edit")
+    after = layers(docker, "cogpack-test/edit")
     assert len(after) == len(before)
     assert after[:-1] == before[:-1]
     assert after[-1] != before[-1]
@@ -234,7 +211,7 @@ def test_locked_wheels_are_layers_that_depend_on_nothing_else(
     config.write_text(config.read_text().replace("run:", "  system_packages: [tree]\nrun:"))
     assert cogpack("resolve", folder, "--lock").returncode == 0
     assert cogpack("build", folder, "-t", "cogpack-test/locked-3", "--locked").returncode == 0
-    one, two, three = (_layers(docker, f"cogpack-test/locked-{number}") for number in (1, 2, 3))
+    one, two, three = (layers(docker, f"cogpack-test/locked-{number}") for number in (1, 2, 3))
     # Without six one of the layers of small wheels is another, with tree the one of apt; and each
     # time the source, which holds requirements.txt and cog.yaml.
     assert [(a == b) for a, b in zip(one, two, strict=True)].count(False) == 2

@@ -3,73 +3,24 @@
 from __future__ import annotations
 
 import base64
-import gzip
 import json
-import os
 import secrets
 import shutil
 import subprocess
 import sys
-import tarfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from cogpack.llb.client import Client, Export, find_daemon
-from cogpack.pipeline import Request, build_plan
-from cogpack.plan import model
 from devdaemon.builder import Builder
 from support.distributions import Dist
+from support.images import EXAMPLES, Cogpack, Docker, blobs, build, build_image, layers, run_python
 from support.index_server import serve
 from support.projects import planned, write_project
 from support.serving import serving
 from support.wheelhouse import cpu_torch, gateway, moved, served
-
-EXAMPLES = Path(__file__).parent.parent / "examples"
-
-Cogpack = Callable[..., subprocess.CompletedProcess[str]]
-Docker = Callable[..., str]
-
-
-@pytest.fixture(scope="module")
-def cogpack(builder: Builder) -> Cogpack:
-    def run(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "cogpack", *map(str, arguments)],
-            env={**os.environ, **builder.environment(), **variables},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-
-    return run
-
-
-def build(cogpack: Cogpack, folder: Path, name: str, *options: str, **variables: str) -> str:
-    image = f"cogpack-test/{name}"
-    built = cogpack("build", folder, "-t", image, *options, **variables)
-    assert built.returncode == 0, built.stderr
-    return image
-
-
-def build_image(builder: Builder, plan: model.Plan, folder: Path, name: str) -> str:
-    """Build a plan that was changed after it was made."""
-    image = f"docker.io/cogpack-test/{name}:latest"
-    with Client(find_daemon(None, builder.environment())) as client:
-        build_plan(plan, Request(folder, (Export("image", {"name": image}),)), client)
-    return image
-
-
-def layers(docker: Docker, image: str) -> list[str]:
-    found: list[str] = json.loads(docker("image", "inspect", image))[0]["RootFS"]["Layers"]
-    return found
-
-
-def run_python(docker: Docker, image: str, code: str) -> str:
-    return docker("run", "--rm", "--entrypoint", "python", image, "-B", "-c", code).strip()
 
 
 def test_torch_for_the_cpu_multiplies(
@@ -186,6 +137,31 @@ def test_a_locked_framework_has_its_own_index_and_layer(
     assert same.count(False) == 2
 
 
+def test_chosen_extras_and_groups_are_installed_as_locked(
+    cogpack: Cogpack, docker: Docker, tmp_path: Path
+) -> None:
+    names = ("base-part", "fast-part", "slow-part", "serve-part", "docs-part")
+    with serve({name: [Dist("1.0")] for name in names}, host=gateway(docker)) as index:
+        write_project(tmp_path, "cogpack: {extras: [fast], groups: [serve]}")
+        (tmp_path / "pyproject.toml").write_text(
+            '[project]\nname = "mine"\nversion = "1"\nrequires-python = ">=3.11"\n'
+            'dependencies = ["base-part"]\n[project.optional-dependencies]\n'
+            'fast = ["fast-part"]\nslow = ["slow-part"]\n'
+            '[dependency-groups]\nserve = ["serve-part"]\ndocs = ["docs-part"]\n'
+            f'[[tool.uv.index]]\nurl = "{index.url}"\ndefault = true\n'
+        )
+        uv = Path(sys.executable).with_name("uv")
+        subprocess.run([uv, "lock", "--quiet"], cwd=tmp_path, check=True)
+        for package in index.packages.values():
+            package.append(Dist("2.0"))
+        locked = build(cogpack, tmp_path, "extras-locked")
+    look = (
+        "from importlib.metadata import distributions as all; "
+        "print(*sorted(f'{d.name} {d.version}' for d in all() if d.name.endswith('-part')))"
+    )
+    assert run_python(docker, locked, look) == "base-part 1.0 fast-part 1.0 serve-part 1.0"
+
+
 def lock_project(folder: Path, dependencies: str, default: str, pytorch: str) -> None:
     (folder / "pyproject.toml").write_text(
         f'[project]\nname = "locked"\nversion = "1"\nrequires-python = ">=3.11"\n'
@@ -279,7 +255,7 @@ def test_a_private_index_gets_its_password_and_nothing_else_does(
     history = docker("history", "--no-trunc", image) + docker("image", "inspect", image)
     outputs = [part for one in (stored, failed, plan) for part in (one.stdout, one.stderr)]
     searched = [text.encode() for text in (*outputs, history)]
-    searched += [llb.read_bytes(), *_blobs(layout)]
+    searched += [llb.read_bytes(), *blobs(layout)]
     assert len(searched) > 12
     encoded = f"reader:{token}".encode()
 
@@ -288,14 +264,24 @@ def test_a_private_index_gets_its_password_and_nothing_else_does(
         assert base64.b64encode(encoded) not in content
 
 
-def _blobs(layout: Path) -> Iterator[bytes]:
-    """Every blob of an OCI layout, layers unpacked to the bytes of their tar archives."""
-    with tarfile.open(layout) as archive:
-        for member in archive:
-            file = archive.extractfile(member) if member.isfile() else None
-            if file is not None:
-                content = file.read()
-                yield gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
+def test_a_lock_has_an_sdist_of_a_private_index_built_from_there(
+    cogpack: Cogpack, docker: Docker, tmp_path: Path
+) -> None:
+    token = secrets.token_hex(16)
+    folder = Path(shutil.copytree(EXAMPLES / "private-index", tmp_path / "private-index"))
+    base = Dist("7", tag="sdist", code="PLACE = 'private'\n")
+    packages = {"house-style": [Dist("1.2", requires=("house-base",))], "house-base": [base]}
+    with serve(packages, auth=("reader", token), host=gateway(docker)) as index:
+        place = f"http://reader:${{INDEX_TOKEN}}@{index.root.removeprefix('http://')}/simple/"
+        (folder / "requirements.txt").write_text(f"--extra-index-url {place}\nhouse-style==1.2\n")
+        locked = cogpack("resolve", "--lock", folder, INDEX_TOKEN=token)
+        assert locked.returncode == 0, locked.stderr
+        given = ("--locked", "--secret", "id=INDEX_TOKEN,env=INDEX_TOKEN")
+        image = build(cogpack, folder, "private-sdist", *given, INDEX_TOKEN=token)
+    assert token not in (folder / "pylock.cogpack.toml").read_text()
+    assert run_python(docker, image, "import house_base; print(house_base.PLACE)") == "private"
+    with serving(docker, image) as running:
+        assert running.predict()["output"] == "1.2"
 
 
 def test_a_base_of_the_users_own(cogpack: Cogpack, docker: Docker, tmp_path: Path) -> None:

@@ -19,11 +19,18 @@ from cogpack.solver.report import dumps, resolution_data
 from cogpack.stacks.compose import Composition, compose, make_plan
 from cogpack.stacks.compose import load as load_project
 from cogpack.stacks.solve import ConflictError, solved
+from cogpack.stacks.weights import with_weights
 from support.snapshots import assert_snapshot, definition_text
 
 ROOT = Path(__file__).parent.parent
 REFUSED = {"poetry"}
 EXAMPLES = sorted({path.name for path in (ROOT / "examples").iterdir()} - REFUSED)
+
+
+def _example(name: str) -> Composition:
+    """An example; its remote weights are those of its lock, for which no server is asked."""
+    loaded = load_project(ROOT / "examples" / name)
+    return with_weights(loaded, {}, told=print, locked=True)
 
 
 def _plan(composition: Composition) -> model.Plan:
@@ -51,7 +58,7 @@ def _command(stage: model.Stage) -> str:
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_examples_resolve_and_plan_as_before(example: str) -> None:
-    composition = load_project(ROOT / "examples" / example)
+    composition = _example(example)
     resolution = solved(composition)
     plan = make_plan(composition, resolution)
     assert_snapshot(f"{example}/resolution.json", dumps(resolution_data(resolution)))
@@ -65,12 +72,12 @@ def test_dependencies_that_only_poetry_reads_are_refused() -> None:
     [fault] = caught.value.faults
     assert str(fault).startswith("pyproject.toml:7: ")
     assert "[tool.poetry.dependencies]" in fault.message
-    assert fault.hint == "move them to [project], or export them to a requirements file"
+    assert fault.hint.endswith("poetry export --output requirements.txt")
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_example_plans_are_valid_and_survive_a_round_trip(example: str) -> None:
-    plan = _plan(load_project(ROOT / "examples" / example))
+    plan = _plan(_example(example))
     schema = json.loads((ROOT / "docs" / "plan.schema.json").read_text())
     jsonschema.validate(json.loads(dump(plan)), schema)
     assert load(dump(plan)) == plan
