@@ -29,7 +29,7 @@ lint: $(READY) ## ruff: rules and format
 
 typecheck: $(READY) $(TYPING) ## mypy, strict: the package, then its tests and tools
 	cd .cache/typing && ../../$(BIN)/mypy --config-file ../../pyproject.toml --cache-dir ../mypy -p cogpack
-	MYPYPATH=.cache/typing:tests:dev $(BIN)/mypy --cache-dir .cache/mypy tests dev bench
+	MYPYPATH=.cache/typing:tests:dev:bench $(BIN)/mypy --cache-dir .cache/mypy tests dev bench
 
 demo: $(READY) ## build examples/hello, run the image, show a prediction
 	$(BIN)/python dev/demo.py

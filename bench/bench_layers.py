@@ -1,263 +1,285 @@
 #!/usr/bin/env python3
 """What a push sends after each kind of change: `make bench-layers`.
 
-The same project is built by cogpack, with a lock, and from a Dockerfile in Cog's layout (one layer
-for apt, one for all requirements, one for the source), on one daemon, and pushed to one registry.
-Of each push only the blobs count that the push before it had not. The last line is for machines.
+One project is made into an image by cogpack with a lock, from a Dockerfile in Cog's layout, and
+from one that somebody split by hand; on one builder that is started for it, so that the first build
+finds empty caches. Of each push only the blobs count that the pushes before it had not. Then
+another builder with empty caches makes the same image, and another project with the same framework.
 
-The project is CPU torch where pip finds a CPU wheel of it, else a set of scientific packages.
+It prints the tables of docs/layers.md. The last line is for machines.
 """
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import http.server
+import http.client
 import json
 import os
-import subprocess
+import shutil
+import socket
 import sys
 import tempfile
-import threading
 import time
+import urllib.error
 import urllib.request
-import zipfile
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from devdaemon import builder, debian, network, standins
-from devdaemon.layout import SetupError, cache, say
-
-TORCH = "torch==2.13.0"
-OTHERS = ("numpy", "pandas", "scikit-learn", "scipy", "opencv-python-headless")
-BASE = "docker.io/library/python:3.11-slim-bookworm"
-MANIFESTS = (
-    "application/vnd.oci.image.manifest.v1+json, "
-    "application/vnd.docker.distribution.manifest.v2+json"
+from layers_columns import (
+    CogLayout,
+    Cogpack,
+    Column,
+    Image,
+    Machine,
+    Split,
+    buildx,
+    read_image,
 )
-PREDICTOR = """from cog import BaseRunner
+from layers_project import Project, overlay, torch_index
 
+from devdaemon import builder
+from devdaemon.builder import Builder
+from devdaemon.layout import SetupError, say
 
-class Predictor(BaseRunner):
-    def run(self, text: str) -> str:
-        return text
-"""
+_PYTHON = "docker.io/library/python:3.11-slim-bookworm"
+_LOOPBACK = "127.0.0.1"
+_READY_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
-class Bench:
-    """Where things are: the project, the daemon's environment, the registry, the options.
+class Push:
+    """What one push sent.
 
-    index: the local index that serves torch; empty when the default index serves everything.
+    sent: bytes of blobs that were new. seconds: of build and push together. changed: the layers
+    among them, in words. digests: of all layers over the base, in words.
     """
 
-    project: Path
-    env: Mapping[str, str]
-    registry: str
-    buildx: Path
-    index: str
-    options: tuple[str, ...]
+    sent: int
+    seconds: float
+    changed: tuple[str, ...]
+    image: Image
+    digests: dict[str, str]
+
+
+@dataclass(frozen=True)
+class First:
+    """The first build, by its parts in seconds; start to READY; bytes over the base."""
+
+    build: float
+    store: float
+    push: float
+    ready: float
+    size: int
 
 
 def main() -> int:
-    """Build, change, build again; print the table and the last line; return the exit code."""
-    try:
-        found = builder.find()
-        if not (found.own and found.docker):
-            raise SetupError("this bench pushes to the registry of the builder that it starts")
-        standins.provide(found, standins.STANDINS[:1])
-        buildx = _buildx()
-    except SetupError as fault:
-        say(str(fault))
-        return 3
-    with tempfile.TemporaryDirectory() as scratch, _torch_index(Path(scratch)) as index:
-        project = Path(scratch, "project")
-        project.mkdir()
-        _write_project(project, index)
-        options = _overlay(Path(scratch), index) if index else ()
-        env = {**os.environ, **found.environment()}
-        bench = Bench(project, env, found.own.registry, buildx, index, options)
-        _report(bench)
+    """Build, change, build again; print the tables and the last line; return the exit code."""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        with torch_index(folder / "index", _LOOPBACK) as index:
+            compat = overlay(folder / "compat", index) if index else None
+            try:
+                with builder.second(_PYTHON) as found:
+                    machine = _machine(found, compat)
+                    project = Project(folder / "project", index, _set_base(folder, machine, 1))
+                    project.write()
+                    _report(project, machine, compat)
+            except SetupError as fault:
+                say(str(fault))
+                return 3
     return 0
 
 
-def _report(bench: Bench) -> None:
-    changes: list[tuple[str, Callable[[], None]]] = [
-        ("first build", lambda: None),
-        ("nothing", lambda: None),
-        ("edit the source", lambda: _append(bench.project / "predict.py", "# changed")),
-        ("add a dependency", lambda: _append(bench.project / "requirements.txt", "six==1.17.0")),
-        ("add a system package", lambda: _add_system_package(bench.project)),
-    ]
-    print("| change | cogpack: bytes sent | seconds | Cog's layout: bytes sent | seconds |")
-    print("|---|---|---|---|---|")
-    known: dict[str, set[str]] = {"ours": set(), "cog": set()}
-    figures: dict[str, tuple[int, int]] = {}
-    for number, (name, change) in enumerate(changes):
+def _machine(found: Builder, compat: Path | None) -> Machine:
+    if found.own is None or found.docker is None:
+        raise SetupError("this bench needs the builder that it starts")
+    env = {**os.environ, **found.environment()}
+    return Machine(env, found.own.registry, found.docker, compat)
+
+
+def _report(project: Project, machine: Machine, compat: Path | None) -> None:
+    columns: tuple[Column, ...] = (
+        Cogpack(project, machine),
+        CogLayout(project, machine),
+        Split(project, machine),
+    )
+    known: list[set[str]] = [set() for _ in columns]
+    firsts: list[First] = []
+    pushes: list[Push] = []
+    say(f"the first builds, of {project.framework}")
+    for column, sent in zip(columns, known, strict=True):
+        first, push = _first(column, machine, sent)
+        firsts.append(first)
+        pushes.append(push)
+    _print_firsts(columns, firsts)
+    heads = "".join(f" {column.title}: bytes sent | seconds |" for column in columns)
+    print(f"\n| change |{heads}")
+    print(f"|---|{'---|---|' * len(columns)}")
+    _print_row("first build", pushes)
+    figures: dict[str, list[Push]] = {"first build": pushes}
+    for name, change in _changes(project, machine):
         change()
-        _cogpack(bench, "resolve", "--lock", str(bench.project))
-        ours, ours_seconds = _timed(
-            bench, known["ours"], f"bench/ours:{number}", functools.partial(_build_ours, bench)
-        )
-        cog, cog_seconds = _timed(
-            bench, known["cog"], f"bench/cog:{number}", functools.partial(_build_cog, bench)
-        )
-        figures[name] = (ours, cog)
-        print(
-            f"| {name} | {ours:,} | {ours_seconds:.1f} | {cog:,} | {cog_seconds:.1f} |", flush=True
-        )
-    ours, cog = figures["add a dependency"]
-    print(f"\n{cog / max(ours, 1):.0f} times fewer bytes for one dependency more")
-    print(f"add-a-dependency: {ours} bytes, {cog} bytes")
+        figures[name] = [
+            _push(column, machine, sent, f"{name.replace(' ', '-').replace(',', '')}")
+            for column, sent in zip(columns, known, strict=True)
+        ]
+        _print_row(name, figures[name])
+    _print_changed(columns, figures)
+    _elsewhere(project, columns[0], machine, compat)
+    ours, cog, _ = figures["add a dependency"]
+    print(f"\n{cog.sent / max(ours.sent, 1):.0f} times fewer bytes for one dependency more")
+    print(f"add-a-dependency: {ours.sent} bytes, {cog.sent} bytes")
 
 
-def _timed(
-    bench: Bench, known: set[str], name: str, build: Callable[[str], None]
-) -> tuple[int, float]:
-    """Build and push; the bytes of blobs that were not in `known`, and the seconds it took."""
-    start = time.perf_counter()
-    build(f"{bench.registry}/{name}")
-    seconds = time.perf_counter() - start
-    repository, _, tag = name.partition(":")
-    request = urllib.request.Request(  # the registry is ours
-        f"http://{bench.registry}/v2/{repository}/manifests/{tag}", headers={"Accept": MANIFESTS}
-    )
-    with urllib.request.urlopen(request) as answer:  # noqa: S310
-        manifest = json.load(answer)
-    blobs = {one["digest"]: one["size"] for one in (*manifest["layers"], manifest["config"])}
-    sent = sum(size for digest, size in blobs.items() if digest not in known)
-    known.update(blobs)
-    return sent, seconds
-
-
-def _build_ours(bench: Bench, name: str) -> None:
-    _cogpack(bench, "build", str(bench.project), "-t", name, "--push", "--locked", "--quiet")
-
-
-def _cogpack(bench: Bench, verb: str, *arguments: str) -> None:
-    cogpack = Path(sys.executable).with_name("cogpack")
-    _run([cogpack, verb, *arguments, *bench.options], bench.env)
-
-
-def _build_cog(bench: Bench, name: str) -> None:
-    """Cog's order: system packages, then one layer with every requirement, then the source."""
-    packages = " ".join(["tini", *_system_packages(bench.project)])
-    trusted = ""
-    if bench.index:
-        host = bench.index.split("/")[2].split(":")[0]
-        trusted = f"--extra-index-url {bench.index} --trusted-host {host} "
-    dockerfile = bench.project.parent / "Dockerfile"
-    dockerfile.write_text(
-        f"FROM {BASE}\n"
-        f"RUN apt-get update && apt-get install -y --no-install-recommends {packages}"
-        " && rm -rf /var/lib/apt/lists/*\n"
-        "COPY requirements.txt /tmp/requirements.txt\n"
-        f"RUN pip install --no-cache-dir {trusted}-r /tmp/requirements.txt cog coglet\n"
-        "WORKDIR /src\n"
-        "COPY . /src\n"
-    )
-    options = [
-        "--provenance=false",
-        "--progress=plain",
-        "-f",
-        str(dockerfile),
-        "-t",
-        name,
-        "--push",
+def _changes(project: Project, machine: Machine) -> list[tuple[str, Callable[[], object]]]:
+    return [
+        ("nothing", lambda: None),
+        ("edit the source", project.edit),
+        ("add a dependency", project.add_dependency),
+        ("add a system package", project.add_system_package),
+        ("add weights", lambda: project.set_weights(1)),
+        ("change the weights", lambda: project.set_weights(2)),
+        ("edit the source, with weights", project.edit),
+        ("change the base", lambda: _set_base(project.folder.parent, machine, 2)),
     ]
-    _run([bench.buildx, "build", *options, bench.project], bench.env)
 
 
-def _write_project(project: Path, index: str) -> None:
-    (project / "predict.py").write_text(PREDICTOR)
-    (project / "requirements.txt").write_text(
-        f"{TORCH}\n" if index else "".join(f"{name}\n" for name in OTHERS)
+def _set_base(folder: Path, machine: Machine, release: int) -> str:
+    """Give the project's base one file or another, as its updates do; returns its name."""
+    context = folder / "base"
+    context.mkdir(exist_ok=True)
+    (context / "release").write_text(f"{release}\n")
+    (context / "Dockerfile").write_text(f"FROM {_PYTHON}\nCOPY release /etc/bench-release\n")
+    name = f"{machine.registry}/bench/base:3.11"
+    machine.run([buildx(), "build", "--provenance=false", "--tag", name, "--push", context])
+    return name
+
+
+def _first(column: Column, machine: Machine, known: set[str]) -> tuple[First, Push]:
+    """Build, store, push and start, one after the other."""
+    name = _name(column, "first")
+    column.prepare()
+    build = _seconds(column.build)
+    store = _seconds(lambda: column.store(f"{machine.registry}/{name}"))
+    push = _push(column, machine, known, "first")
+    ready = _ready(f"{machine.registry}/{name}", machine)
+    over = push.image.layers[-len(push.digests) :]
+    size = sum(push.image.sizes[digest] for digest in over)
+    first = First(build, store, push.seconds, ready, size)
+    return first, replace(push, seconds=build + store + push.seconds)
+
+
+def _push(column: Column, machine: Machine, known: set[str], tag: str) -> Push:
+    """Build and push, and see which blobs were not in `known`, which learns of them."""
+    column.prepare()
+    name = _name(column, tag)
+    seconds = _seconds(lambda: column.push(f"{machine.registry}/{name}"))
+    image = read_image(machine.registry, name)
+    words = column.layers()
+    below = [f"base {number}" for number in range(1, len(image.layers) - len(words) + 1)]
+    named = dict(zip([*below, *words], image.layers, strict=True))
+    fresh = image.sizes.keys() - known
+    known.update(image.sizes)
+    return Push(
+        sum(image.sizes[digest] for digest in fresh),
+        seconds,
+        tuple(word for word, digest in named.items() if digest in fresh),
+        image,
+        {word: named[word] for word in words},
     )
-    (project / "cog.yaml").write_text(
-        'build:\n  python_version: "3.11"\n  python_requirements: requirements.txt\n'
-        'run: "predict.py:Predictor"\n'
-    )
-    (project / ".dockerignore").write_text("pylock.cogpack.toml\n")
 
 
-def _append(path: Path, line: str) -> None:
-    path.write_text(f"{path.read_text()}{line}\n")
+def _name(column: Column, tag: str) -> str:
+    return f"bench/{type(column).__name__.lower()}:{tag}"
 
 
-def _add_system_package(project: Path) -> None:
-    config = project / "cog.yaml"
-    config.write_text(config.read_text().replace("run:", "  system_packages: [tree]\nrun:", 1))
+def _seconds(work: Callable[[], None]) -> float:
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
 
 
-def _system_packages(project: Path) -> list[str]:
-    return ["tree"] if "[tree]" in (project / "cog.yaml").read_text() else []
+def _ready(image: str, machine: Machine) -> float:
+    """Seconds from `docker run` until the server says READY."""
+    with socket.socket() as probing:
+        probing.bind((_LOOPBACK, 0))
+        port = probing.getsockname()[1]
+    start = time.perf_counter()
+    run = ("run", "--detach", "--network", "host", "--env", f"PORT={port}", image)
+    container = machine.run([machine.docker, *run]).strip()
+    try:
+        while _health(port) != "READY":
+            if time.perf_counter() - start > _READY_SECONDS:
+                raise SystemExit(machine.run([machine.docker, "logs", container]))
+            time.sleep(0.02)
+        return time.perf_counter() - start
+    finally:
+        machine.run([machine.docker, "rm", "--force", container])
 
 
-@contextmanager
-def _torch_index(scratch: Path) -> Iterator[str]:
-    """A package index that serves the CPU wheel of torch to build steps; empty without a wheel."""
-    folder = scratch / "index" / "torch"
-    folder.mkdir(parents=True)
-    command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(folder), TORCH]
-    # Elsewhere the default index has a CUDA build of several GB, and pip must not fetch that.
-    kinds = ["--only-binary", ":all:", "--python-version", "3.11", "--no-index"]
-    subprocess.run([*command, *kinds], check=False, capture_output=True)
-    wheel = next(folder.glob("torch-*+cpu-cp311-*.whl"), None)
-    if wheel is None:
-        yield ""
-        return
-    with zipfile.ZipFile(wheel) as archive:
-        inside = next(name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
-        metadata = archive.read(inside)
-    Path(f"{wheel}.metadata").write_bytes(metadata)
-    with wheel.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    seal = hashlib.sha256(metadata).hexdigest()
-    (folder / "index.html").write_text(
-        f'<!DOCTYPE html><html><body><a href="{wheel.name.replace("+", "%2B")}#sha256={digest}" '
-        f'data-core-metadata="sha256={seal}">{wheel.name}</a></body></html>'
-    )
-    handler = functools.partial(_Quiet, directory=str(folder.parent))
-    address = str(network.ADDRESS.ip)
-    with http.server.ThreadingHTTPServer((address, 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://{address}:{server.server_port}"
-        server.shutdown()
+def _health(port: int) -> str:
+    with (
+        suppress(urllib.error.URLError, http.client.HTTPException, OSError, ValueError),
+        urllib.request.urlopen(f"http://{_LOOPBACK}:{port}/health-check", timeout=5) as answer,
+    ):
+        return str(json.load(answer)["status"])
+    return ""
 
 
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Say nothing."""
+def _elsewhere(project: Project, ours: Column, machine: Machine, compat: Path | None) -> None:
+    """The same project and another one, each by a builder that shares nothing with the first."""
+    here = _push(ours, machine, set(), "here")
+    twin = Project(project.folder.parent / "twin", project.index, project.base)
+    shutil.copytree(project.folder, twin.folder)
+    other = Project(project.folder.parent / "other", project.index, project.base)
+    other.write()
+    other.add_dependency("humanize==4.13.0")
+    with builder.second(_PYTHON) as found:
+        there = _machine(found, compat)
+        print("\n| on another builder | layers | of them the same | bytes | of them the same |")
+        print("|---|---|---|---|---|")
+        for title, made in (("the same project", twin), ("another project", other)):
+            push = _push(Cogpack(made, there), there, set(), "there")
+            _print_shared(title, here, push)
 
 
-def _overlay(scratch: Path, index: str) -> tuple[str, ...]:
-    """Tables that send cogpack to the local index for torch, as a company's own mirror would."""
-    folder = scratch / "compat"
-    folder.mkdir()
-    (folder / "torch.csv").write_text(
-        "version,variant,architecture,python,glibc,cuda,cudnn,triton,kernels,libraries,index_url,"
-        "withdrawn,source,checked\n"
-        f'{TORCH.partition("==")[2]}+cpu,cpu,amd64,">=3.10,<3.15",2.28,,,,,,{index},,'
-        "bench,2026-01-01\n"
-    )
-    return ("--compat", str(folder))
+def _print_shared(title: str, here: Push, there: Push) -> None:
+    sizes = there.image.sizes
+    same = {word for word, digest in there.digests.items() if digest in here.digests.values()}
+    all_bytes = sum(sizes[digest] for digest in there.digests.values())
+    same_bytes = sum(sizes[there.digests[word]] for word in same)
+    print(f"| {title} | {len(there.digests)} | {len(same)} | {all_bytes:,} | {same_bytes:,} |")
+    others = ", ".join(word for word in there.digests if word not in same) or "none"
+    print(f"<!-- {title}: other layers: {others} -->", flush=True)
 
 
-def _buildx() -> Path:
-    """The docker command with its buildx plugin beside it, from Debian's packages."""
-    home = cache() / "buildx"
-    plugin = home / "usr/libexec/docker/cli-plugins/docker-buildx"
-    if not plugin.exists():
-        debian.unpack(["docker-buildx"], "forky", home)
-    return plugin
+def _print_firsts(columns: Sequence[Column], firsts: Sequence[First]) -> None:
+    print(f"| |{''.join(f' {column.title} |' for column in columns)}")
+    print(f"|---|{'---|' * len(columns)}")
+    rows: list[tuple[str, Callable[[First], str]]] = [
+        ("build with empty caches, without export, seconds", lambda one: f"{one.build:.1f}"),
+        ("first export to the image store, seconds", lambda one: f"{one.store:.1f}"),
+        ("first push, seconds", lambda one: f"{one.push:.1f}"),
+        ("over the base, compressed bytes", lambda one: f"{one.size:,}"),
+        ("start to READY, seconds", lambda one: f"{one.ready:.1f}"),
+    ]
+    for title, cell in rows:
+        print(f"| {title} |{''.join(f' {cell(one)} |' for one in firsts)}", flush=True)
 
 
-def _run(command: list[str | Path], env: Mapping[str, str]) -> None:
-    done = subprocess.run(command, env=dict(env), capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise SystemExit(f"{command}: exit code {done.returncode}\n{done.stderr[-4000:]}")
+def _print_row(name: str, pushes: Sequence[Push]) -> None:
+    cells = "".join(f" {push.sent:,} | {push.seconds:.1f} |" for push in pushes)
+    print(f"| {name} |{cells}", flush=True)
+
+
+def _print_changed(columns: Sequence[Column], figures: dict[str, list[Push]]) -> None:
+    print(f"\n| change |{''.join(f' {column.title}: layers sent |' for column in columns)}")
+    print(f"|---|{'---|' * len(columns)}")
+    for name, pushes in figures.items():
+        if name != "first build":
+            cells = (", ".join(push.changed) or "none" for push in pushes)
+            print(f"| {name} |{''.join(f' {cell} |' for cell in cells)}")
 
 
 if __name__ == "__main__":

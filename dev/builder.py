@@ -6,15 +6,20 @@ builder.py status    says what runs; exit code 1 when nothing does
 builder.py env       prints `export DOCKER_HOST=…` for eval "$(dev/builder.py env)"
 builder.py base      provides the base images that the examples and tests build on
 builder.py docker …  runs the docker command that belongs to the builder
+builder.py second …  starts another builder, with empty caches and these base images, prints its
+                     addresses, and removes it when its standard input ends
 builder.py stop      stops the one that `start` started
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 if sys.version_info < (3, 11):  # noqa: UP036  # the script runs before any installer has checked
@@ -43,11 +48,27 @@ def _env(_words: list[str]) -> int:
 
 
 def _base(words: list[str]) -> int:
+    wanted = _standins(words)
+    standins.provide(builder.find(), wanted)
+    return 0
+
+
+def _standins(words: Sequence[str]) -> list[standins.StandIn]:
+    """The stand-ins of these names; all of them when none is named."""
     table = {f"{standin.repository}:{standin.tag}": standin for standin in standins.STANDINS}
     names = [word.removeprefix("docker.io/") for word in words]
     if unknown := [name for name in names if name not in table]:
         raise SetupError(f"no stand-in for {', '.join(unknown)}; there are {', '.join(table)}")
-    standins.provide(builder.find(), [table[name] for name in names or table])
+    return [table[name] for name in names or table]
+
+
+def _second(words: list[str]) -> int:
+    wanted = _standins(words)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    with daemon.second() as started:
+        standins.provide(builder.of(started), wanted)
+        print(json.dumps(asdict(started)), flush=True)
+        sys.stdin.buffer.read()
     return 0
 
 
@@ -70,6 +91,7 @@ _COMMANDS: dict[str, Callable[[list[str]], int]] = {
     "env": _env,
     "base": _base,
     "docker": _docker,
+    "second": _second,
     "stop": _stop,
 }
 
@@ -80,7 +102,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("command", choices=_COMMANDS)
-    parser.add_argument("words", nargs=argparse.REMAINDER, help="what `base` and `docker` take")
+    parser.add_argument("words", nargs=argparse.REMAINDER, help="images, or what docker takes")
     options = parser.parse_args()
     try:
         return _COMMANDS[options.command](options.words)

@@ -22,7 +22,7 @@ from typing import cast
 import e2e_ran
 import pytest
 
-from devdaemon import builder, images, network, probe, relay, services, standins
+from devdaemon import builder, daemon, images, network, probe, relay, services, standins
 from devdaemon.layout import SetupError
 
 
@@ -287,3 +287,24 @@ def test_a_run_without_end_to_end_tests_does_not_pass(
     file.write_text(results, encoding="utf-8")
     assert e2e_ran.main([str(file)]) == code
     assert e2e_ran.main([str(tmp_path / "none.xml")]) == 1
+
+
+def test_a_second_daemon_has_folders_of_its_own_and_leaves_the_packet_filter_alone() -> None:
+    first = daemon.Daemon("/data", "/bin", "127.0.0.1:1", bridged=True)
+    other = daemon.Daemon.at(
+        Path("/run/second"), Path("/other"), Path("/bin"), 2, bridged=network.NONE.bridged
+    )
+    assert first.run == str(daemon.RUN)
+    assert other.docker_host == "unix:///run/second/docker.sock"
+    assert other.buildkit_host == "unix:///run/second/buildkit.sock"
+    settings = [daemon.dockerd_settings(one, network.NONE) for one in (first, other)]
+    for one in settings:
+        assert (one["bridge"], one["iptables"], one["ip6tables"]) == ("none", False, False)
+    for key in ("hosts", "data-root", "exec-root", "pidfile", "registry-mirrors"):
+        assert settings[0][key] != settings[1][key]
+
+
+def test_a_record_of_the_daemon_from_before_there_were_two_is_read() -> None:
+    stored = {"data": "/data", "bin": "/bin", "registry": "127.0.0.1:1", "bridged": True}
+    stored |= {"docker_host": "unix:///run/d.sock", "buildkit_host": "unix:///run/b.sock"}
+    assert daemon.Daemon(**stored).run == str(daemon.RUN)  # type: ignore[arg-type]

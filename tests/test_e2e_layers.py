@@ -169,7 +169,7 @@ def chain(*stages: model.Stage, config: ExportConfig | None = None) -> model.Pla
     work: list[model.Stage] = [LOWER]
     export = [stage("e:lower", Layer(stage="lower"), source=PhaseInput(of="export", name="base"))]
     for item in stages:
-        work.append(item.model_copy(update={"source": StageInput(id=work[-1].id)}))
+        work.append(replace(item, source=StageInput(id=work[-1].id)))
         export.append(
             stage(f"e:{item.id}", Layer(stage=item.id), source=StageInput(id=export[-1].id))
         )
@@ -350,7 +350,7 @@ def elsewhere(stages: Sequence[model.Stage]) -> model.Plan:
     work = [LOWER]
     export = [RUNTIME]
     for item in stages:
-        work.append(item.model_copy(update={"source": StageInput(id=work[-1].id)}))
+        work.append(replace(item, source=StageInput(id=work[-1].id)))
         export.append(
             stage(f"e:{item.id}", Layer(stage=item.id), source=StageInput(id=export[-1].id))
         )
@@ -418,3 +418,11 @@ def test_an_edit_of_the_source_changes_its_layer_alone(build: Build, tmp_path: P
         "/src": ["dir", ["predict.py"], "0o755", "0:0"],
         "/src/predict.py": ["file", "two!", "0o644", "0:0"],
     }
+
+
+def test_the_history_says_what_each_layer_is(build: Build, base: ResolvedImage) -> None:
+    image = build(chain(stage("one", Exec(command="echo 1 > /first")), stage("two", *FILES)))
+    listed = image.docker("history", "--no-trunc", "--format", "{{.CreatedBy}}", image.name)
+    told = [entry.get("created_by", "") for entry in json.loads(base.config)["history"]]
+    titles = ["title of e:lower", "title of e:one", "title of e:two"]
+    assert listed.splitlines()[::-1] == [*told, *titles]

@@ -5,15 +5,20 @@ The order is the product's: $BUILDKIT_HOST, $DOCKER_HOST, the docker socket.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from . import daemon, probe
 from .layout import SetupError
 
-__all__ = ["Builder", "existing", "find"]
+__all__ = ["Builder", "existing", "find", "of", "second"]
 
 _SOCKETS = ("unix:///var/run/docker.sock",)
 
@@ -71,7 +76,7 @@ def existing() -> Builder | None:
             return Builder(buildkit_host=address)
         return Builder(docker_host=address, docker=_docker_command())
     if ours:
-        return _own(ours)
+        return of(ours)
     for address in _SOCKETS:
         if probe.docker_answers(address):
             return Builder(docker_host=address, docker=_docker_command())
@@ -83,10 +88,37 @@ def find() -> Builder:
 
     Raises SetupError where neither can be had.
     """
-    return existing() or _own(daemon.start())
+    return existing() or of(daemon.start())
 
 
-def _own(found: daemon.Daemon) -> Builder:
+@contextmanager
+def second(*images: str) -> Iterator[Builder]:
+    """Another builder while the context is open, with empty caches and nothing but these images.
+
+    A process of its own keeps it, and removes it also when this one is killed.
+
+    images: names of stand-ins, as `dev/builder.py base` takes them.
+
+    Raises SetupError where it cannot be had; the process has told why on the error output.
+    """
+    script = Path(__file__).resolve().parents[1] / "builder.py"
+    with subprocess.Popen(
+        [sys.executable, script, "second", *images],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as keeper:
+        if keeper.stdin is None or keeper.stdout is None:
+            raise SetupError("the second builder has no pipes")
+        with keeper.stdin:
+            if not (line := keeper.stdout.readline()):
+                raise SetupError("there is no second builder")
+            yield of(daemon.Daemon(**json.loads(line)))
+
+
+def of(found: daemon.Daemon) -> Builder:
+    """The builder that a daemon of ours is."""
     return Builder(found.docker_host, found.buildkit_host, found.docker, found)
 
 

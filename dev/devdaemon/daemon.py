@@ -1,6 +1,7 @@
 """The builder's life: configure, start, stop and describe dockerd, its relay and its registry.
 
-There is one on a machine (see layout). Base images are not made here.
+There is one on a machine (see layout), and for a while a second one beside it, with empty caches.
+Base images are not made here.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ import shutil
 import socket
 import subprocess
 import sys
-from contextlib import suppress
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -19,13 +22,11 @@ from . import debian, network, probe, services
 from .layout import RUN, SetupError, cache, exclusive, say
 from .packages import Programs, programs
 
-__all__ = ["RUN", "Daemon", "running", "start", "stop"]
+__all__ = ["RUN", "Daemon", "dockerd_settings", "running", "second", "start", "stop"]
 
-_DOCKER = RUN / "docker.sock"
-_BUILDKIT = RUN / "buildkit.sock"
 _RECORD = RUN / "daemon.json"
 _LOCK = RUN / "lock"
-_EXEC = RUN / "exec"
+_SECOND = "second-"
 _REGISTRY_PORT = 5055
 _CACHE_KEPT = "30GB"
 _NAMES = {"dockerd", "containerd", "containerd-shim-runc-v2", "docker-registry"}
@@ -36,14 +37,30 @@ class Daemon:
     """The running builder, as it is written down for every later caller.
 
     data: its folder of images and caches. registry: host:port, also the mirror of docker.io.
+    bridged: whether its build steps have a network without `network: host`.
+    run: its folder of sockets, logs and process ids.
     """
 
     data: str
     bin: str
     registry: str
     bridged: bool
-    docker_host: str = f"unix://{_DOCKER}"
-    buildkit_host: str = f"unix://{_BUILDKIT}"
+    docker_host: str = f"unix://{RUN}/docker.sock"
+    buildkit_host: str = f"unix://{RUN}/buildkit.sock"
+    run: str = str(RUN)
+
+    @classmethod
+    def at(cls, run: Path, data: Path, bin: Path, port: int, *, bridged: bool) -> Daemon:  # noqa: A002
+        """The daemon that keeps its sockets in `run` and its images in `data`."""
+        return cls(
+            str(data),
+            str(bin),
+            f"127.0.0.1:{port}",
+            bridged,
+            f"unix://{run}/docker.sock",
+            f"unix://{run}/buildkit.sock",
+            str(run),
+        )
 
     @property
     def docker(self) -> Path:
@@ -74,11 +91,7 @@ def start() -> Daemon:
     """
     if daemon := running():
         return daemon
-    if os.geteuid() != 0:
-        raise SetupError(
-            "the builder needs root; or start a daemon of your own and set DOCKER_HOST"
-            " or BUILDKIT_HOST"
-        )
+    _require_root()
     with exclusive(_LOCK):
         if daemon := running():
             return daemon
@@ -87,8 +100,8 @@ def start() -> Daemon:
         plan = network.prepare(found)
         if not plan.bridged:
             say(f"no network for build steps except `network: host`: {plan.why_not}")
-        data = cache() / "daemon"
-        daemon = Daemon(str(data), str(found.bin), f"127.0.0.1:{_free_port()}", plan.bridged)
+        port = _free_port(_REGISTRY_PORT)
+        daemon = Daemon.at(RUN, cache() / "daemon", found.bin, port, bridged=plan.bridged)
         for service in _services(daemon, found, plan):
             services.start(service)
         _RECORD.write_text(json.dumps(asdict(daemon), indent=1) + "\n", encoding="utf-8")
@@ -102,6 +115,39 @@ def stop() -> None:
         _clear()
 
 
+@contextmanager
+def second() -> Iterator[Daemon]:
+    """Another daemon while the context is open, with empty caches; nothing of it stays.
+
+    It has no bridge: the packet filter is left to the first one, and its build steps reach the
+    network with `network: host` alone.
+
+    Raises SetupError where it cannot be had.
+    """
+    _require_root()
+    found = programs()
+    RUN.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(prefix=_SECOND, dir=RUN) as run,
+        tempfile.TemporaryDirectory(prefix=_SECOND, dir=cache()) as data,
+    ):
+        daemon = Daemon.at(Path(run), Path(data), found.bin, _free_port(), bridged=False)
+        try:
+            for service in _services(daemon, found, network.NONE):
+                services.start(service)
+            yield daemon
+        finally:
+            _end(Path(run), Path(data))
+
+
+def _require_root() -> None:
+    if os.geteuid() != 0:
+        raise SetupError(
+            "the builder needs root; or start a daemon of your own and set DOCKER_HOST"
+            " or BUILDKIT_HOST"
+        )
+
+
 def _recorded() -> Daemon | None:
     """Return the daemon that was written down, whether it still runs or not."""
     with suppress(OSError, ValueError, TypeError):
@@ -111,51 +157,54 @@ def _recorded() -> Daemon | None:
 
 def _services(daemon: Daemon, found: Programs, plan: network.Network) -> list[services.Service]:
     """Write the configuration files and return the processes to run, in their order."""
-    data = Path(daemon.data)
-    for folder in (data / "docker", data / "registry", _EXEC):
+    data, run = Path(daemon.data), Path(daemon.run)
+    for folder in (data / "docker", data / "registry", run / "exec"):
         folder.mkdir(parents=True, exist_ok=True)
     if debian.run(["stat", "--file-system", "--format=%T", data]).strip() == "overlayfs":
         say(f"{data} lies on overlayfs, where dockerd may make no layers; set XDG_CACHE_HOME")
-    for name, settings in (("dockerd", _dockerd(daemon, plan)), ("registry", _registry(daemon))):
-        (RUN / f"{name}.json").write_text(json.dumps(settings, indent=1), encoding="utf-8")
+    for name, settings in (
+        ("dockerd", dockerd_settings(daemon, plan)),
+        ("registry", _registry(daemon)),
+    ):
+        (run / f"{name}.json").write_text(json.dumps(settings, indent=1), encoding="utf-8")
     env = {**os.environ, "PATH": found.path, "OTEL_TRACES_EXPORTER": "none"}
     relay = [sys.executable, "-m", "devdaemon.relay"]
-    relay += ["--listen", str(_BUILDKIT), "--docker", str(_DOCKER)]
+    relay += ["--listen", str(run / "buildkit.sock"), "--docker", str(run / "docker.sock")]
     if plan.bridged and plan.resolver:
         relay += ["--names", str(network.ADDRESS.ip), plan.resolver]
     home = str(Path(__file__).resolve().parents[1])
     return [
         services.Service(
             "dockerd",
-            [found.bin / "dockerd", "--config-file", RUN / "dockerd.json"],
+            [found.bin / "dockerd", "--config-file", run / "dockerd.json"],
             env,
-            RUN,
+            run,
             lambda: probe.docker_answers(daemon.docker_host),
         ),
         services.Service(
             "relay",
             relay,
             {**env, "PYTHONPATH": home},
-            RUN,
+            run,
             lambda: probe.buildkit_answers(daemon.buildkit_host),
         ),
         services.Service(
             "registry",
-            [found.bin / "docker-registry", "serve", RUN / "registry.json"],
+            [found.bin / "docker-registry", "serve", run / "registry.json"],
             env,
-            RUN,
+            run,
             lambda: probe.http_status(f"tcp://{daemon.registry}", "/v2/") == 200,
         ),
     ]
 
 
-def _dockerd(daemon: Daemon, plan: network.Network) -> dict[str, object]:
+def dockerd_settings(daemon: Daemon, plan: network.Network) -> dict[str, object]:
     """Return dockerd's configuration file."""
     settings: dict[str, object] = {
         "hosts": [daemon.docker_host],
         "data-root": f"{daemon.data}/docker",
-        "exec-root": str(_EXEC),
-        "pidfile": str(RUN / "dockerd.own.pid"),
+        "exec-root": f"{daemon.run}/exec",
+        "pidfile": f"{daemon.run}/dockerd.own.pid",
         "features": {"containerd-snapshotter": True, "buildkit": True},
         "registry-mirrors": [f"http://{daemon.registry}"],
         "insecure-registries": [daemon.registry],
@@ -192,9 +241,9 @@ def _registry(daemon: Daemon) -> dict[str, object]:
     }
 
 
-def _free_port() -> int:
-    """Return the registry's usual port on loopback, or a free one when another program has it."""
-    for port in (_REGISTRY_PORT, 0):
+def _free_port(wanted: int = 0) -> int:
+    """Return the wanted port on loopback, or a free one when another program has it."""
+    for port in (wanted, 0):
         with socket.socket() as probing, suppress(OSError):
             probing.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probing.bind(("127.0.0.1", port))
@@ -203,27 +252,38 @@ def _free_port() -> int:
 
 
 def _clear() -> None:
-    """End what is left of a daemon, whether it was stopped, killed or half started."""
-    for name in ("relay", "dockerd", "registry"):
-        services.stop(services.Service(name, (), {}, RUN, lambda: True))
-    # dockerd ends its containerd and shims; one that was killed has left them.
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and _is_ours(int(entry.name)):
-            services.kill(int(entry.name))
+    """End what is left of the daemon and of second ones, stopped, killed or half started."""
     recorded = _recorded()
-    data = recorded.data if recorded else cache() / "daemon"
-    mounts = Path("/proc/mounts").read_text(encoding="utf-8").splitlines()
-    points = sorted((line.split()[1] for line in mounts), reverse=True)
-    for point in points:
-        if point.startswith((f"{RUN}/", f"{data}/")):
-            subprocess.run(["umount", "--lazy", point], check=False, stderr=subprocess.DEVNULL)
+    _end(RUN, Path(recorded.data) if recorded else cache() / "daemon")
     network.remove()
+    for left in cache().glob(f"{_SECOND}*"):
+        _unmount(left)
+        shutil.rmtree(left)
     for entry in RUN.iterdir():
         if entry != _LOCK:
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
-def _is_ours(pid: int) -> bool:
-    """Tell whether a process is a program of this daemon: by its name and by our folder in it."""
+def _end(run: Path, data: Path) -> None:
+    """End the processes that have `run` in their command line, and unmount both folders."""
+    for name in ("relay", "dockerd", "registry"):
+        services.stop(services.Service(name, (), {}, run, lambda: True))
+    # dockerd ends its containerd and shims; one that was killed has left them.
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and _belongs(int(entry.name), run):
+            services.kill(int(entry.name))
+    _unmount(run)
+    _unmount(data)
+
+
+def _unmount(folder: Path) -> None:
+    mounts = Path("/proc/mounts").read_text(encoding="utf-8").splitlines()
+    for point in sorted((line.split()[1] for line in mounts), reverse=True):
+        if point.startswith(f"{folder}/"):
+            subprocess.run(["umount", "--lazy", point], check=False, stderr=subprocess.DEVNULL)
+
+
+def _belongs(pid: int, run: Path) -> bool:
+    """Tell whether a process is a program of a daemon: by its name and by the folder in it."""
     line = services.command_line(pid)
-    return Path(line.split(" ", 1)[0]).name in _NAMES and f"{RUN}/" in line
+    return Path(line.split(" ", 1)[0]).name in _NAMES and f"{run}/" in line

@@ -2,7 +2,8 @@
 
 What can be made again lives under the user's cache; what belongs to the running daemon lives under
 /run, where a reboot clears it and where every user of the machine finds the one daemon. Two dockerd
-on one machine disturb each other's packet filter, so there is one, whatever HOME started it.
+on one machine disturb each other's packet filter, so there is one, whatever HOME started it; what
+is started beside it for a while leaves the packet filter alone (see `daemon.second`).
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from .packages import Programs
 
-__all__ = ["ADDRESS", "BRIDGE", "Network", "prepare", "remove", "resolvers"]
+__all__ = ["ADDRESS", "BRIDGE", "NONE", "Network", "prepare", "remove", "resolvers"]
 
 # Not docker0: any dockerd that is started without a network deletes a bridge of that name.
 BRIDGE = "cogpack0"
@@ -47,6 +47,10 @@ class Network:
     mtu: int
     resolver: str
     why_not: str = ""
+
+
+NONE = Network(bridged=False, mtu=0, resolver="")
+"""No bridge and no rules of the packet filter, for a dockerd beside another one."""
 
 
 def prepare(programs: Programs) -> Network:
