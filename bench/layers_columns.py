@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import urllib.request
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,13 +167,13 @@ class Cogpack:
 
 
 @dataclass(frozen=True)
-class _Dockerfile:
+class _Dockerfile(ABC):
     """A Dockerfile: instructions with a name for the layer that each makes, or none."""
 
     project: Project
     machine: Machine
 
-    def prepare(self) -> None:
+    def prepare(self) -> None:  # noqa: B027  # the column of cogpack has a lock to write
         """Nothing: a Dockerfile has no lock."""
 
     def build(self) -> None:
@@ -187,8 +188,9 @@ class _Dockerfile:
     def layers(self) -> list[str]:
         return [name for name, _ in self._instructions() if name]
 
+    @abstractmethod
     def _instructions(self) -> Iterator[tuple[str, str]]:
-        raise NotImplementedError
+        """Each instruction, and the name of its layer."""
 
     def _build(self, *options: str) -> None:
         file = self.project.folder.parent / f"Dockerfile.{type(self).__name__}"
