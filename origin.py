@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 __all__ = ["Origin"]
 
 
-@dataclass(frozen=True, order=True)
-class Origin:
+class Origin(Struct, frozen=True, order=True):
     """The place that asked for something, as messages and explanations quote it.
 
     file: path relative to the project, with `/`; empty when it was no file.

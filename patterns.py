@@ -11,8 +11,9 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import cached_property
+
+from msgspec import Struct
 
 __all__ = ["Flags", "PatternError", "PatternSet", "parse_ignore_file"]
 
@@ -26,8 +27,7 @@ class PatternError(ValueError):
     """A pattern that breaks the syntax; the text names the pattern and the fault."""
 
 
-@dataclass(frozen=True)
-class Pattern:
+class Pattern(Struct, frozen=True, dict=True):
     """One cleaned pattern, without its `!`."""
 
     text: str
@@ -125,7 +125,12 @@ def _parse(text: str) -> Pattern:
         raise PatternError("the pattern `!` names nothing to except")
     cleaned = posixpath.normpath(body)
     _check_syntax(text, cleaned)
-    return Pattern(cleaned, exception)
+    pattern = Pattern(cleaned, exception)
+    try:
+        pattern.matches  # noqa: B018  # what a range of a class is worth, only compiling tells
+    except re.error:
+        raise PatternError(f"the pattern `{text}` has a malformed character class") from None
+    return pattern
 
 
 def _check_syntax(text: str, pattern: str) -> None:

@@ -3,7 +3,8 @@
 Run: `python bench/bench_open.py [--project NAME] [--pip]`. Each time is that of a process, imports
 included. cogpack locks the whole project (`cogpack resolve --lock`, matrix and server included), uv
 and pip get the same lines and the server's packages. Cold is with an empty cache, warm with a
-filled one, offline without the network. `--pip` adds pip, which takes minutes.
+filled one, offline without the network. `--pip` adds pip, which takes minutes. Base images are
+asked of a registry on this machine, for the others ask none.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
 from support.real_projects import PROJECTS, RealProject, default_builds, write  # noqa: E402
+from support.registry import serve  # noqa: E402
 
 BIN = Path(sys.executable).parent
 RUNTIME = ("cog", "coglet")
@@ -101,7 +103,10 @@ def main() -> None:
     for project in chosen:
         with tempfile.TemporaryDirectory() as name:
             work = Path(name)
-            times = measure(project, work, default_builds(work / "overlay"), options.pip)
+            with serve() as images:
+                images.invents = True
+                os.environ["COGPACK_REGISTRY_MIRRORS"] = f"docker.io=http://{images.address}"
+                times = measure(project, work, default_builds(work / "overlay"), options.pip)
         rows.append(times)
         cells = (f"{times[name]:11.2f}" if name in times else f"{'-':>11}" for name in COLUMNS)
         print(f"{project.name:22}" + "".join(cells), flush=True)

@@ -13,10 +13,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from msgspec.structs import replace
 from packaging.version import Version
 
 from cogpack.compat.tables import Tables
@@ -43,6 +43,10 @@ run: predict.py:Predictor
 # What `cogpack resolve` loads before it reads the project.
 LOAD = (
     "import cogpack.cli.resolve, cogpack.stacks.python, cogpack.stacks.solve, cogpack.stacks.said"
+)
+# What it cannot do without, whatever of ours is cut: the command line, YAML, PEP 440 and 508, SAT.
+FLOOR = (
+    "import click, yaml, packaging.requirements, packaging.specifiers, packaging.version, pysolvers"
 )
 PREDICT = "class Predictor:\n    def run(self, text: str) -> str:\n        return text\n"
 
@@ -137,10 +141,15 @@ def _process(rounds: int) -> None:
         Path(folder, "predict.py").write_text(PREDICT, encoding="utf-8")
         bare = _timed(lambda: _run(sys.executable, "-c", "pass"), rounds)
         command = str(Path(sys.executable).with_name("cogpack"))
+        floor = _timed(lambda: _run(sys.executable, "-c", FLOOR), rounds)
         version = _timed(lambda: _run(command, "--version"), rounds)
         loaded = _timed(lambda: _run(sys.executable, "-c", LOAD), rounds)
         times = _timed(lambda: _run(command, "resolve", folder), rounds)
     print(f"| `python -c pass` | {_shown(bare)} | |")
+    print(
+        "| interpreter with click, PyYAML, packaging and pysolvers alone "
+        f"| {_shown(floor)} | {min(floor) / min(bare):.1f} times `python -c pass` |"
+    )
     print(f"| `cogpack --version` | {_shown(version)} | |")
     print(f"| interpreter and imports of `cogpack resolve` | {_shown(loaded)} | |")
     parts = min(bare), min(loaded) - min(bare), min(times) - min(loaded)

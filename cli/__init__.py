@@ -6,11 +6,13 @@ resolve` must not pay for the imports of `cogpack build`.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import signal
 import sys
 from collections.abc import Iterator
+from typing import NoReturn
 
 import click
 
@@ -28,6 +30,10 @@ VERBS = {
     "resolve": "Show which versions are chosen, and why.",
     "weights": "Pin the weights that come from other machines.",
 }
+
+
+# Objects made and still alive before the first look for cycles; Python's own number is 700.
+_COLLECT_AFTER = 50_000
 
 
 class _Verbs(click.Group):
@@ -58,6 +64,16 @@ def main() -> None:
     130 says that the user interrupted, 143 that a signal ended us. A traceback is shown only when
     COGPACK_DEBUG is set.
     """
+    # Nearly all that a command makes lives until its end: looking through it for cycles again and
+    # again, and once more when the interpreter ends, takes longer than reading the tables.
+    gc.set_threshold(_COLLECT_AFTER)
+    try:
+        _run()
+    finally:
+        gc.freeze()
+
+
+def _run() -> NoReturn:
     # cogpack uses no plugin of pydantic's; looking for them among all installed packages costs as
     # much as solving.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")

@@ -85,7 +85,7 @@ def _overlay(context: click.Context, _: click.Parameter, folders: tuple[Path, ..
 def locked(command: Command) -> Command:
     """The option --locked."""
     decorate = click.option(
-        "--locked", is_flag=True, help="Fail when the lock is missing or no longer current."
+        "--locked", is_flag=True, help="Fail when a lock is missing or no longer current."
     )
     return decorate(command)
 
@@ -95,7 +95,7 @@ def offline(command: Command) -> Command:
     decorate = click.option(
         "--offline",
         is_flag=True,
-        help="Ask package indexes nothing: what the cache has of them must do.",
+        help="Ask no package index and no hub: what cache and locks have must do.",
     )
     return decorate(command)
 

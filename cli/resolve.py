@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import click
+from msgspec import Struct
 from packaging.utils import canonicalize_name
 
 from ..errors import UserError
@@ -28,8 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
-@dataclass(frozen=True)
-class _Question:
+class _Question(Struct, frozen=True):
     """What is to be solved: the project's requirements and the options laid over them.
 
     warnings: what reading the project had to say. source: knows what the tables do not.
@@ -115,6 +115,8 @@ def command(
         raise click.UsageError(
             "a lock is made by itself: without --why, --all, --override, --locked"
         )
+    if refresh and offline:
+        raise click.UsageError("--refresh asks for every page, and --offline for none")
     from ..stacks.said import Said
 
     try:

@@ -28,12 +28,14 @@ def command() -> None:
     help="The hub's token: id=HF_TOKEN,src=FILE or id=HF_TOKEN,env=VARIABLE.",
 )
 def lock(folder: Path, secrets: tuple[str, ...]) -> None:
-    """Ask the servers of the project in DIR what its remote weights are, and write it down.
+    """Ask the servers of the project in DIR what its remote weights are, and write
+    cogpack-weights.lock.
 
     Builds take exactly that from then on, and ask nobody. A file of an https:// source is read
     once for its digest; of a model of the hub only the small files are.
     """
     from ..project import read_project
+    from ..project.redact import redact
     from ..project.weight_places import remote_sources
     from ..weights.find import lock_files
     from ..weights.hub import TOKEN
@@ -54,7 +56,7 @@ def lock(folder: Path, secrets: tuple[str, ...]) -> None:
     for pin in pins:
         size = sum(file.size for file in pin.files)
         commit = f" at {pin.commit}" if pin.commit else ""
-        click.echo(f"{pin.uri}{commit}: {_count(len(pin.files))}, {size:,} bytes")
+        click.echo(f"{redact(pin.uri)}{commit}: {_count(len(pin.files))}, {size:,} bytes")
     click.echo(f"{LOCK}: {_count(len(pins), 'source')}", err=True)
 
 

@@ -87,9 +87,9 @@ def row_of(table: str, cells: Cells, file: str, line: int = 0) -> Row:
 
     Raises ValueError when a cell cannot be read.
     """
-    make = cast("Callable[[Iterable[object]], Row]", TABLES[table].row._make)
+    make = cast("Callable[..., Row]", TABLES[table].row)
     values = [read(cells.get(column, "")) for column, read in columns(table)]
-    return make([*values, cells.get("source", ""), cells.get("checked", ""), file, line])
+    return make(*values, cells.get("source", ""), cells.get("checked", ""), file, line)
 
 
 def sheets_of(tables: Tables) -> Mapping[str, Sheet]:

@@ -321,7 +321,7 @@ def _parse(
     keys = [header.index(name) for name in schema.key]
     found: dict[tuple[str, ...], Row] = {}
     faults: list[Fault] = []
-    make = cast("Callable[[Iterable[object]], Row]", schema.row._make)
+    make = cast("Callable[..., Row]", schema.row)
     # A cell never holds a line break, so a row's number is its line.
     for number, cells in enumerate(lines, start=2):
         if len(cells) != width:
@@ -341,7 +341,7 @@ def _parse(
         if key in found:
             hint = f"line {found[key].line} is about the same: keep one of the two"
             faults.append(Fault("the row stands twice", Origin(shown, number), hint))
-        found[key] = make([*values, shown, number])
+        found[key] = make(*values, shown, number)
     if faults:
         raise _BadCells(faults)
     return found

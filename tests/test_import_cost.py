@@ -16,6 +16,7 @@ HEAVY = {
     *("importlib.metadata", "email", "zipfile", "hashlib", "difflib", "tomllib", "pysat"),
     *("cogpack.pipeline", "cogpack.index", "cogpack.llb", "cogpack.compat.updater"),
     *("cogpack.stacks.generic", "cogpack.stacks.locking", "cogpack.solver.why"),
+    *("cogpack.plan.model", "cogpack.plan.composer", "cogpack.solver.own_image", "json"),
 }
 
 
