@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from .requirement import Requirement
 from .universe import Fact
@@ -10,8 +10,7 @@ from .universe import Fact
 __all__ = ["Change", "Clash", "Conflict", "Fix"]
 
 
-@dataclass(frozen=True, order=True)
-class Change:
+class Change(Struct, frozen=True, order=True):
     """An edit of one thing that the user wrote.
 
     requirement: what stands there now.
@@ -26,8 +25,7 @@ class Change:
     specifier: str | None
 
 
-@dataclass(frozen=True, order=True)
-class Fix:
+class Fix(Struct, frozen=True, order=True):
     """Changes that, made together, end the clash; each fix was tried by solving.
 
     Where there are several independent clashes, one fix of each makes the whole project solvable.
@@ -36,8 +34,7 @@ class Fix:
     changes: tuple[Change, ...]
 
 
-@dataclass(frozen=True, order=True)
-class Clash:
+class Clash(Struct, frozen=True, order=True):
     """Requirements that cannot hold together, the facts that forbid it, and ways out.
 
     Without any one of the requirements or facts the rest could hold. requirements, facts: sorted.
@@ -51,8 +48,7 @@ class Clash:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Conflict:
+class Conflict(Struct, frozen=True):
     """All clashes of a project, none left out because another was found first."""
 
     clashes: tuple[Clash, ...]

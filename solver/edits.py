@@ -6,8 +6,9 @@ Whether an edit helps is `fixes`' subject; this module only knows distances and 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from msgspec.structs import replace
 from packaging.specifiers import Specifier, SpecifierSet
 from packaging.version import Version
 

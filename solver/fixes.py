@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
 from functools import cached_property
 from itertools import combinations, islice, product
+
+from msgspec.structs import replace
 
 from ..origin import Origin
 from .conflict import Change, Clash, Fix
@@ -17,7 +18,7 @@ from .requirement import Requirement
 from .sat import Engine
 from .universe import Package
 
-__all__ = ["MAX_CHANGES", "MAX_FIXES", "explained"]
+__all__ = ["MAX_CHANGES", "MAX_FIXES", "explained", "one_of_each"]
 
 # More than this helps nobody to choose.
 MAX_FIXES = 6
@@ -74,16 +75,12 @@ def _sources(clash: Clash) -> set[Origin | Requirement]:
 def _fixes(search: _Search, groups: Sequence[Group]) -> list[tuple[Fix, ...]]:
     """For each group the fixes that work together with the first fix of every other group."""
     proposals = [_proposals(search, group, groups) for group in groups]
-    # The least invasive fixes that work together; the first ones do, more often than not.
-    picks = sorted(
-        islice(product(*(enumerate(found) for found in proposals)), MAX_COMBINATIONS),
-        key=lambda chosen: sum(place for place, _ in chosen),
-    )
+    # The first ones work together more often than not.
     first = next(
         (
-            tuple(fix for _, fix in chosen)
-            for chosen in picks
-            if search.works([change for _, fix in chosen for change in fix.changes])
+            chosen
+            for chosen in one_of_each(proposals)
+            if search.works([change for fix in chosen for change in fix.changes])
         ),
         None,
     )
@@ -97,6 +94,13 @@ def _fixes(search: _Search, groups: Sequence[Group]) -> list[tuple[Fix, ...]]:
         )
         checked.append((first[number], *works)[:MAX_FIXES])
     return checked
+
+
+def one_of_each(groups: Iterable[Sequence[Fix]]) -> list[tuple[Fix, ...]]:
+    """The ways to take one fix of each group, the least invasive first; at most 256 of them."""
+    chosen = islice(product(*map(enumerate, groups)), MAX_COMBINATIONS)
+    by_place = sorted(chosen, key=lambda one: sum(place for place, _ in one))
+    return [tuple(fix for _, fix in one) for one in by_place]
 
 
 def _proposals(search: _Search, group: Group, groups: Sequence[Group]) -> tuple[Fix, ...]:

@@ -90,7 +90,7 @@ class Ladder:
 
 def _guess(package: Package) -> int:
     """The newest of the smallest, as most policies have it."""
-    return package.once("guess", lambda: _newest_of_smallest(package))
+    return package.once(("guess",), lambda: _newest_of_smallest(package))
 
 
 def _newest_of_smallest(package: Package) -> int:

@@ -7,7 +7,8 @@ lock comes about is `loop`'s subject, what belongs to its fingerprint its writer
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -32,7 +33,8 @@ from ..errors import Fault, UserError
 from ..files import write_atomically
 from ..origin import Origin
 from .lock_options import LockOptions, read_options
-from .resolution import BaseImage, BaseImages, Choice, Resolution
+from .lock_table import FORMAT, Extra, Table
+from .resolution import Resolution
 
 __all__ = [
     "FORMAT",
@@ -46,9 +48,6 @@ __all__ = [
 ]
 
 LOCK_FILE = "pylock.cogpack.toml"
-
-FORMAT = 1
-"""Of [tool.cogpack]; a lock of another format counts as stale."""
 
 _RELOCK = "run cogpack resolve --lock"
 
@@ -167,10 +166,12 @@ def dump_lock(lock: Lock) -> str:
         requires_python=SpecifierSet(f"=={python.major}.{python.minor}.*"),
         created_by="cogpack",
         packages=[_package(one) for one in sorted(lock.packages)],
-        tool={"cogpack": _tool(lock)},
+        tool={"cogpack": _table(lock).data},
     )
-    pylock.validate()
-    return tomli_w.dumps(pylock.to_dict())
+    data = pylock.to_dict()
+    # What `Pylock.validate` does, which would render everything a second time.
+    Pylock.from_dict(data)
+    return tomli_w.dumps(data)
 
 
 def load_lock(text: str, *, file: str = LOCK_FILE) -> Lock:
@@ -185,24 +186,29 @@ def load_lock(text: str, *, file: str = LOCK_FILE) -> Lock:
         tool = (pylock.tool or {})["cogpack"]
         if tool["format"] != FORMAT:
             raise UserError(Fault(f"its format is {tool['format']}", Origin(file), _RELOCK))
-        return Lock(
+        table = Table.read(tool)
+        lock = Lock(
             packages=tuple(_read(one) for one in pylock.packages),
-            resolution=_read_resolution(tool),
-            fingerprint=tool["fingerprint"],
-            platform=tool["platform"],
-            machine=tool["machine"],
-            corrections=tuple(tool.get("corrections", ())),
-            exclude_newer=tool.get("exclude-newer", ""),
-            options=read_options(tool.get("options", {})),
-            beside=tool.get("beside", ""),
+            resolution=table.resolution,
+            fingerprint=table.fingerprint,
+            platform=table.platform,
+            machine=table.machine,
+            corrections=table.corrections,
+            exclude_newer=table.exclude_newer,
+            options=read_options(table.options),
+            beside=table.beside,
         )
+        _check_whole(lock, file)
+        return lock
     except tomllib.TOMLDecodeError as error:
         raise UserError(Fault(f"not valid TOML: {error}", Origin(file), _RELOCK)) from None
     except (PylockValidationError, PylockUnsupportedVersionError) as error:
         raise UserError(Fault(f"no valid lock: {error}", Origin(file), _RELOCK)) from None
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        message = f"no lock of cogpack: {type(error).__name__} {error}"
+    except KeyError as error:
+        message = f"no lock of cogpack: it has no {error.args[0]}"
         raise UserError(Fault(message, Origin(file), _RELOCK)) from None
+    except (TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise UserError(Fault(f"no lock of cogpack: {error}", Origin(file), _RELOCK)) from None
 
 
 def read_lock(root: Path) -> Lock | None:
@@ -233,10 +239,41 @@ def write_lock(root: Path, lock: Lock) -> bool:
     return True
 
 
+def _check_whole(lock: Lock, file: str) -> None:
+    """Nothing else would notice: packages are installed without asking what they need.
+
+    Raises UserError with every fault.
+    """
+    faults = [Fault(f"it is damaged: {what}", Origin(file), _RELOCK) for what in _damages(lock)]
+    if faults:
+        raise UserError(faults)
+
+
+def _damages(lock: Lock) -> Iterator[str]:
+    for name, count in sorted(Counter(one.name for one in lock.packages).items()):
+        if count > 1:
+            yield f"it has {name} {count} times"
+    for one in lock.packages:
+        for name in one.requires:
+            if name not in lock.by_name:
+                yield f"{one.name} needs {name}, which is not in it"
+
+
+def _table(lock: Lock) -> Table:
+    return Table.of(
+        lock.resolution,
+        fingerprint=lock.fingerprint,
+        platform=lock.platform,
+        machine=lock.machine,
+        corrections=lock.corrections,
+        exclude_newer=lock.exclude_newer,
+        options=lock.options.data,
+        beside=lock.beside,
+    )
+
+
 def _package(one: LockedPackage) -> Package:
     hashes = dict(one.hashes)
-    extra: dict[str, Any] = {"extras": list(one.extras)} if one.extras else {}
-    extra |= {"matrix": True} if one.is_matrix else {}
     wheel = sdist = archive = directory = None
     if one.kind == "wheel":
         wheel = PackageWheel(name=one.filename, url=one.url, size=one.size, hashes=hashes)
@@ -257,19 +294,19 @@ def _package(one: LockedPackage) -> Package:
         sdist=sdist,
         archive=archive,
         directory=directory,
-        tool={"cogpack": extra} if extra else None,
+        tool=Extra(one.extras, one.is_matrix).data,
     )
 
 
 def _read(one: Package) -> LockedPackage:
-    extra = (one.tool or {}).get("cogpack", {})
+    extra = Extra.read(one.tool)
     common: dict[str, Any] = {
         "name": str(one.name),
         "version": str(one.version) if one.version else "",
         "index": one.index or "",
         "requires": tuple(sorted(item["name"] for item in one.dependencies or ())),
-        "extras": tuple(extra.get("extras", ())),
-        "is_matrix": bool(extra.get("matrix", False)),
+        "extras": extra.extras,
+        "is_matrix": extra.matrix,
     }
     if one.directory is not None:
         directory = one.directory
@@ -294,74 +331,3 @@ def _file(file: PackageWheel | PackageSdist | PackageArchive) -> dict[str, Any]:
         "hashes": tuple(sorted(file.hashes.items())),
         "size": file.size,
     }
-
-
-def _tool(lock: Lock) -> dict[str, Any]:
-    resolution = lock.resolution
-    images = resolution.base_images
-    found: dict[str, Any] = {
-        "format": FORMAT,
-        "fingerprint": lock.fingerprint,
-        "platform": lock.platform,
-        "machine": lock.machine,
-    }
-    if lock.exclude_newer:
-        found["exclude-newer"] = lock.exclude_newer
-    if lock.beside:
-        found["beside"] = lock.beside
-    if lock.options.data:
-        found["options"] = dict(lock.options.data)
-    if lock.corrections:
-        found["corrections"] = list(lock.corrections)
-    if resolution.warnings:
-        found["warnings"] = list(resolution.warnings)
-    found["base-image"] = {"build": _image(images.build), "runtime": _image(images.runtime)}
-    found["matrix"] = {choice.package: _choice(choice) for choice in resolution}
-    return found
-
-
-def _image(image: BaseImage) -> dict[str, Any]:
-    shown: dict[str, Any] = {"ref": image.ref}
-    if image.digest:
-        shown["digest"] = image.digest
-    return shown | {"provides": dict(sorted(image.provides.items()))}
-
-
-def _choice(choice: Choice) -> dict[str, Any]:
-    shown: dict[str, Any] = {"version": choice.version}
-    if choice.variant:
-        shown["variant"] = choice.variant
-    if choice.index:
-        shown["index"] = choice.index
-    if choice.because:
-        shown["because"] = [_origin(origin) for origin in choice.because]
-    return shown
-
-
-def _origin(origin: Origin) -> dict[str, Any]:
-    pairs = {
-        "file": origin.file,
-        "line": origin.line,
-        "text": origin.text,
-        "asker": origin.asker,
-    }
-    return {key: value for key, value in pairs.items() if value}
-
-
-def _read_resolution(tool: Mapping[str, Any]) -> Resolution:
-    choices = tuple(
-        Choice(
-            name,
-            one["version"],
-            one.get("variant", ""),
-            one.get("index", ""),
-            tuple(Origin(**origin) for origin in one.get("because", ())),
-        )
-        for name, one in sorted(tool["matrix"].items())
-    )
-    images = [_read_image(tool["base-image"][role]) for role in ("build", "runtime")]
-    return Resolution(choices, BaseImages(*images), tuple(tool.get("warnings", ())))
-
-
-def _read_image(one: Mapping[str, Any]) -> BaseImage:
-    return BaseImage(one["ref"], one.get("digest", ""), dict(one.get("provides", {})))

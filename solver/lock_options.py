@@ -7,15 +7,16 @@ locking only (a date, the cache, what is to move) is none.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+
+from msgspec import Struct
+from msgspec.structs import fields
 
 __all__ = ["DEFAULT_PLATFORM", "LockOptions", "read_options"]
 
 DEFAULT_PLATFORM = "linux/amd64"
 
 
-@dataclass(frozen=True)
-class LockOptions:
+class LockOptions(Struct, frozen=True):
     """What was asked for beside the project; the defaults are what nobody asked for.
 
     base_image, gpu, driver: as they were written. prefer: name of a policy.

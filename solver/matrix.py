@@ -43,14 +43,15 @@ keep them absent as long as there is another way; a chosen one carries the note 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from ..compat.rows import Gpu
 from ..compat.tables import Tables
 from ..errors import UserError
 from . import matrix_frameworks as frameworks
 from . import matrix_platform as platform_
-from .matrix_facts import ACCELERATOR, Matrix, cuda_libraries
+from .matrix_facts import ACCELERATOR, USUAL, Matrix, cuda_libraries
 from .policy import COMPROMISES
 from .universe import BUILD_IMAGE, RUNTIME_IMAGE, Candidate, Universe
 
@@ -58,8 +59,6 @@ __all__ = ["architecture_of", "build_universe", "gpu_capability"]
 
 CUDA_IN_IMAGE = frozenset({"cuda-toolkit", "system-cuda", "system-cudnn"})
 IMAGES = (BUILD_IMAGE, RUNTIME_IMAGE)
-# The architecture that people mean when they name none.
-USUAL = "amd64"
 COMPANIONS = ("torchaudio", "torchvision")
 
 Builder = Callable[[Matrix], Iterable[Candidate]]
@@ -194,9 +193,11 @@ def _candidates(matrix: Matrix, name: str) -> Iterable[Candidate]:
 
 
 def _listed(matrix: Matrix, name: str) -> Iterator[Candidate]:
-    for tool in matrix.tables.tools:
-        if tool.tool == name:
-            yield Candidate(name, str(tool.version), tool.version)
+    tools = [tool for tool in matrix.tables.tools if tool.tool == name]
+    if tools:
+        # No tool is a library too, and the table of those is the longest.
+        yield from (Candidate(name, str(tool.version), tool.version) for tool in tools)
+        return
     yield from frameworks.pinned(matrix, (row for row in matrix.tables.pins if row.package == name))
     if name.startswith("jax-"):
         yield from frameworks.jax_plugin(matrix, name)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache, cached_property
 
+from msgspec import Struct
 from packaging.version import Version
 
 from ..compat.rows import CompanionBuild, Row, System, TensorflowBuild, TorchBuild
@@ -19,6 +19,7 @@ __all__ = [
     "CUDA_MISMATCH",
     "CUDNN_MISMATCH",
     "SYSTEM_CUDA_MISMATCH",
+    "USUAL",
     "WITHDRAWN",
     "Matrix",
     "cuda_libraries",
@@ -27,6 +28,9 @@ __all__ = [
     "python_text",
     "range_text",
 ]
+
+USUAL = "amd64"
+"""The architecture that people mean when they name none."""
 
 ACCELERATOR = "accelerator"
 CUDA_MISMATCH = "cuda-mismatch"
@@ -38,8 +42,7 @@ WITHDRAWN = "withdrawn-release"
 _CLAUSE = re.compile(r"\s*(===|[<>=!~]=|[<>])\s*(.+)")
 
 
-@dataclass(frozen=True)
-class Matrix:
+class Matrix(Struct, frozen=True, dict=True):
     """The tables as one platform sees them.
 
     architecture: `amd64` or `arm64`.
@@ -51,6 +54,11 @@ class Matrix:
     architecture: str
     with_cuda_images: bool = True
     with_compilers: bool = True
+
+    @property
+    def there(self) -> str:
+        """Ends a fact that may be another one on the usual architecture: ` on arm64`."""
+        return f" on {self.architecture}" if self.architecture != USUAL else ""
 
     @cached_property
     def torch(self) -> tuple[TorchBuild, ...]:
@@ -161,14 +169,31 @@ def minor_range(specifier: str) -> str:
     """A specifier over the versions of CUDA's components, as one over CUDA's minors.
 
     `==12.5.82` is `==12.5.*`, `>=12.5.82,<13.0` is `>=12.5,<13.0`: a component's third number
-    counts builds and says nothing about the toolkit's updates.
+    counts builds and says nothing about the toolkit's updates. Where a bound cuts through a minor,
+    some build of that minor is in the range, so the minor is.
     """
-    clauses = []
-    for clause in specifier.split(","):
-        operator, text = _split(clause)
-        minor = ".".join(text.split(".")[:2])
-        clauses.append(f"=={minor}.*" if operator in {"==", "~="} else f"{operator}{minor}")
-    return ",".join(clauses)
+    return ",".join(filter(None, map(_minors, specifier.split(","))))
+
+
+def _minors(clause: str) -> str:
+    """`minor_range` of one clause; empty when it leaves every minor something."""
+    operator, text = _split(clause)
+    numbers = text.removesuffix(".*").split(".")
+    major, minor = numbers[0], ".".join(numbers[:2])
+    if not all(number.isdecimal() for number in numbers):
+        return ""
+    if operator == "!=":
+        return f"!={text}" if text.endswith(".*") else ""
+    if operator in {"==", "==="}:
+        return f"=={minor}.*"
+    if operator == "~=":
+        return f"=={minor}.*" if len(numbers) > 2 else f">={minor},=={major}.*"
+    if operator in {">", ">="}:
+        return f">={minor}"
+    # Up to a number of a minor is up to the end of that minor.
+    if operator == "<" and not any(map(int, numbers[2:])):
+        return f"<{minor}"
+    return f"<{major}.{int([*numbers, '0'][1]) + 1}"
 
 
 def python_text(specifier: str) -> str:
@@ -181,11 +206,11 @@ def range_text(specifier: str) -> str:
     """A specifier as words: `3.9 to 3.13`, `2.14.0 and newer, below 3`, `2.7.1`, else itself."""
     lower = upper = ""
     rest = []
-    for clause in specifier.split(","):
+    for clause in filter(None, specifier.split(",")):
         operator, text = _split(clause)
         if operator == ">=" and not lower:
             lower = text
-        elif operator == "<" and not upper and re.fullmatch(r"3\.\d+", text):
+        elif operator == "<" and not upper and re.fullmatch(r"3\.[1-9]\d*", text):
             upper = f"3.{int(text[2:]) - 1}"
         elif operator == "<=" and not upper:
             upper = text

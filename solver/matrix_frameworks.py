@@ -93,7 +93,7 @@ def _torch_build(
     matrix: Matrix, row: TorchBuild, key: str, capabilities: tuple[Version, ...]
 ) -> Iterator[Relation]:
     if not row.cuda:
-        fact = matrix.fact(row, key, f"{key} is a CPU build")
+        fact = matrix.fact(row, key, f"{key} is a CPU build{matrix.there}")
         yield constrains(fact, ACCELERATOR, labels=NO_GPU)
         return
     series = f"=={row.cuda}.*"
@@ -128,20 +128,19 @@ def _torch_build(
 
 @cache
 def _devices(kernels: tuple[str, ...], capabilities: tuple[Version, ...]) -> frozenset[str]:
-    return frozenset(str(one) for one in capabilities if _runs(kernels, one))
+    built = [(Version(kernel.partition("+")[0]), "+" in kernel) for kernel in kernels]
+    return frozenset(str(one) for one in capabilities if _runs(built, one))
 
 
-def _runs(kernels: Iterable[str], capability: Version) -> bool:
+def _runs(kernels: Iterable[tuple[Version, bool]], capability: Version) -> bool:
     """Whether kernels run on a device (CUDA programming guide, binary and PTX compatibility).
 
     A cubin runs on devices of its major whose minor is not lower, PTX on every newer device.
+    kernels: what each was built for, and whether it brings PTX.
     """
-    for kernel in kernels:
-        built, plus, _ = kernel.partition("+")
-        version = Version(built)
-        if capability >= version and (plus or capability.major == version.major):
-            return True
-    return False
+    return any(
+        capability >= built and (ptx or capability.major == built.major) for built, ptx in kernels
+    )
 
 
 def companion(matrix: Matrix, package: str) -> Iterator[Candidate]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 
+from msgspec.structs import replace
 from packaging.version import Version
 
 from ..compat.rows import BaseImage, Cuda, CudaImage, Row
@@ -159,7 +159,10 @@ def system_cudnns(matrix: Matrix) -> Iterator[Candidate]:
     for major, row in first.items():
         key = f"cuDNN {major}"
         having = [one for one in matrix.tables.cuda_images if one.cudnn == major]
-        build = matrix.fact(row, key, f"only the cudnn images of NVIDIA have {key}")
+        cudas = sorted({one.cuda for one in having})
+        build = matrix.fact(
+            row, key, f"only NVIDIA's cudnn images of CUDA {cudas[0]} to {cudas[-1]} have {key}"
+        )
         yield Candidate(
             "system-cudnn",
             major,

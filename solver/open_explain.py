@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from msgspec import structs
+
 from ..errors import Failure
 from .conflict import Change, Clash, Conflict, Fix
 from .edits import applied
-from .fixes import explained
+from .fixes import explained, one_of_each
 from .loop import Agreement, Question, agree
 from .open_catalog import Catalog
 from .open_model import Ask
@@ -30,23 +32,38 @@ def explained_conflict(
 ) -> Conflict:
     """The clashes of the first of the problems that has no solution, each fix tried."""
     found = next(filter(None, map(_clashes, problems)), ())
-    works: dict[Fix, bool] = {}
-    checked = []
-    for clash in found:
-        others = [
-            change
-            for other in found
-            if other.fixes and other.fixes != clash.fixes
-            for change in other.fixes[0].changes
+    groups = list(dict.fromkeys(clash.fixes for clash in found if clash.fixes))
+    tries = _Tries(question, catalog)
+    first = next(filter(tries.work, one_of_each(groups)), None) if groups else None
+    kept: dict[tuple[Fix, ...], list[Fix]] = {(): []}
+    for number, fixes in enumerate(groups):
+        kept[fixes] = [
+            fix
+            for fix in fixes
+            if first is not None and tries.work([*first[:number], fix, *first[number + 1 :]])
         ]
-        fixes = []
-        for fix in clash.fixes:
-            if fix not in works and len(works) < MAX_TRIES:
-                works[fix] = _works(question, catalog, [*fix.changes, *others])
-            if works.get(fix):
-                fixes.append(fix)
-        checked.append(_with(clash, fixes))
-    return Conflict(tuple(checked))
+    return Conflict(
+        tuple(structs.replace(clash, fixes=tuple(kept[clash.fixes])) for clash in found)
+    )
+
+
+class _Tries:
+    """Tries fixes on both worlds, each choice of them once; beyond MAX_TRIES it says no."""
+
+    def __init__(self, question: Question, catalog: Catalog) -> None:
+        self._question = question
+        self._catalog = catalog
+        self._known: dict[frozenset[Fix], bool] = {}
+
+    def work(self, fixes: Sequence[Fix]) -> bool:
+        """Whether the project has a solution after all of the fixes."""
+        key = frozenset(fixes)
+        if key not in self._known:
+            if len(self._known) >= MAX_TRIES:
+                return False
+            changes = [change for fix in fixes for change in fix.changes]
+            self._known[key] = _works(self._question, self._catalog, changes)
+        return self._known[key]
 
 
 def _clashes(problem: Problem) -> tuple[Clash, ...]:
@@ -76,7 +93,3 @@ def _changed(asks: Iterable[Ask], changes: Sequence[Change]) -> Iterable[Ask]:
             yield ask
         elif change.specifier is not None and change.after is not None:
             yield replace(ask, specifier=change.specifier)
-
-
-def _with(clash: Clash, fixes: Iterable[Fix]) -> Clash:
-    return replace(clash, fixes=tuple(fixes))

@@ -7,8 +7,9 @@ binds nothing, so that "no solution" is final, whatever else the indexes hold.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from msgspec.structs import replace
 from packaging.markers import Marker
 from packaging.version import Version
 

@@ -7,7 +7,9 @@ glibc); its Python counts only when the user says which one it has.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ..compat.tables import Tables
 from ..origin import Origin
@@ -28,8 +30,7 @@ from .universe import (
 __all__ = ["OwnImage", "with_own_image"]
 
 
-@dataclass(frozen=True)
-class OwnImage:
+class OwnImage(Struct, frozen=True):
     """The image that the user wants to stand on.
 
     ref: fully qualified, without digest. digest: `sha256:...`, or empty. python: the version of

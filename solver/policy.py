@@ -8,8 +8,9 @@ How the optimum is found is `sat`'s subject.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from .universe import Candidate, Package, Universe
 
@@ -24,16 +25,14 @@ absent: only whether the package is there at all.
 """
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(Struct, frozen=True):
     """One wish about one package; being absent is always better than any candidate."""
 
     package: str
     prefer: Preference = "newest"
 
 
-@dataclass(frozen=True)
-class Policy:
+class Policy(Struct, frozen=True):
     """Steps in order of importance."""
 
     steps: tuple[Step, ...]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
+from msgspec import Struct
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from ..errors import Fault, UserError
@@ -21,8 +21,7 @@ IMAGES = (BUILD_IMAGE, RUNTIME_IMAGE)
 _EVERY_IMAGE = Origin(asker="every image", text="a base image")
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """Requirements and the universe in which they are to be met.
 
     given: the universe as it came, before versions that it does not know were filled in.

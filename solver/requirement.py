@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from ..origin import Origin
 
 __all__ = ["Requirement"]
 
 
-@dataclass(frozen=True, order=True)
-class Requirement:
+class Requirement(Struct, frozen=True, order=True):
     """One demand on one package of the matrix.
 
     package: PEP 503 normalised name: `python`, `torch`, `cuda`, `driver`, `gpu-capability`, ...

@@ -6,6 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import msgspec
+from msgspec import Struct
+
 from ..origin import Origin
 
 if TYPE_CHECKING:
@@ -33,8 +36,7 @@ class Choice:
     facts: str = field(default="", compare=False)
 
 
-@dataclass(frozen=True)
-class BaseImage:
+class BaseImage(Struct, frozen=True):
     """An image from a registry and what it brings.
 
     ref: fully qualified, as in `docker.io/library/python:3.12-slim`.
@@ -44,7 +46,7 @@ class BaseImage:
 
     ref: str
     digest: str = ""
-    provides: Mapping[str, str] = field(default_factory=dict)
+    provides: Mapping[str, str] = msgspec.field(default_factory=dict)
 
     @property
     def is_known(self) -> bool:
@@ -52,8 +54,7 @@ class BaseImage:
         return "os" in self.provides
 
 
-@dataclass(frozen=True)
-class BaseImages:
+class BaseImages(Struct, frozen=True):
     """The image in which the project is built and the one on which it runs; often the same."""
 
     build: BaseImage

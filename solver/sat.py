@@ -6,11 +6,11 @@ It answers in positions and literals; `solve` and `explain` turn those into choi
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
 import pysolvers  # type: ignore[import-not-found]  # a C extension without stubs
+from msgspec import Struct
 
 from .encoding import Encoding
 from .policy import Policy, Step, complete, ranking
@@ -21,8 +21,7 @@ from .universe import Candidate, Fact, Package, Universe
 __all__ = ["Decision", "Engine", "Optimum"]
 
 
-@dataclass(frozen=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """What one step of the policy settled.
 
     literal: when true, forces a solution to do as well as the best one in this step; None when
@@ -33,8 +32,7 @@ class Decision:
     literal: int | None
 
 
-@dataclass(frozen=True)
-class Optimum:
+class Optimum(Struct, frozen=True):
     """The best solution: the chosen candidate of each package that is present, by name."""
 
     chosen: Mapping[str, Candidate]

@@ -7,7 +7,7 @@ Pre-releases in the range are admitted here; that finals come first is the polic
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping
 
 from packaging.specifiers import Specifier
@@ -117,13 +117,13 @@ class Selector:
 
 def _versions(package: Package) -> list[Version]:
     return package.once(
-        "versions",
+        ("versions",),
         lambda: [one.version for one in package.candidates if one.version is not None],
     )
 
 
 def _by_variant(package: Package) -> Mapping[str, list[int]]:
-    return package.once("variants", lambda: _grouped_by_variant(package))
+    return package.once(("variants",), lambda: _grouped_by_variant(package))
 
 
 def _grouped_by_variant(package: Package) -> Mapping[str, list[int]]:
@@ -153,9 +153,9 @@ def _clause(versions: list[Version], clause: Specifier) -> tuple[Interval, ...]:
         return _equal(versions, text)
     if operator == ">":
         return _interval(_first(versions, 0, admits), end)
-    if operator == "<=":
-        return _interval(0, _first(versions, 0, refuses))
     version = Version(text)
+    if operator == "<=":
+        return _interval(0, _end(versions, version))
     if operator == ">=":
         return _interval(bisect_left(versions, version), end)
     if operator == "<":
@@ -168,18 +168,34 @@ def _clause(versions: list[Version], clause: Specifier) -> tuple[Interval, ...]:
 def _equal(versions: list[Version], text: str) -> tuple[Interval, ...]:
     """The positions of one version, or of all that begin with it; `!=` admits all others."""
     version = Version(text.removesuffix(".*"))
-    if text.endswith(".*"):
-        return _interval(
-            bisect_left(versions, _dev(version)), bisect_left(versions, _dev(_next(version)))
-        )
-    first = last = bisect_left(versions, version)
-    # Whoever names no build admits all builds of the release; there are a few of them.
-    while last < len(versions) and (
-        versions[last] == version
-        or (version.local is None and Version(versions[last].public) == version)
-    ):
+    if not text.endswith(".*"):
+        return _interval(bisect_left(versions, version), _end(versions, version))
+    count = len(version.release)
+
+    def beginning(one: Version) -> tuple[int, tuple[int, ...]]:
+        padding = (0,) * (count - len(one.release))
+        return one.epoch, (*one.release, *padding)[:count]
+
+    wanted = beginning(version)
+    return _interval(
+        bisect_left(versions, wanted, key=beginning), bisect_right(versions, wanted, key=beginning)
+    )
+
+
+def _end(versions: list[Version], version: Version) -> int:
+    """The position after the last version that is not above this one.
+
+    Whoever names no build means all builds of the release; there are a few of them.
+    """
+    last = bisect_right(versions, version)
+    while last < len(versions) and _is_build_of(versions[last], version):
         last += 1
-    return _interval(first, last)
+    return last
+
+
+def _is_build_of(build: Version, version: Version) -> bool:
+    is_build = build.local is not None and version.local is None
+    return is_build and Version(build.public) == version
 
 
 def _interval(start: int, end: int) -> tuple[Interval, ...]:
@@ -190,12 +206,6 @@ def _interval(start: int, end: int) -> tuple[Interval, ...]:
 def _dev(version: Version) -> Version:
     """What sorts before every pre-release of a release."""
     return Version(f"{version}.dev0")
-
-
-def _next(version: Version) -> Version:
-    """The release after all those that begin with this one: 3.13 for 3.12."""
-    release = (*version.release[:-1], version.release[-1] + 1)
-    return Version(f"{version.epoch}!{'.'.join(map(str, release))}")
 
 
 def _first(versions: list[Version], start: int, holds: Callable[[Version], bool]) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from .selection import Interval, runs
-from .universe import Fact, Package, Relation, Term
+from .universe import Candidate, Fact, Package, Term
 
 __all__ = ["Obligation", "Sharing", "sharing"]
 
@@ -46,26 +46,29 @@ def _sharing(package: Package, *, by_fact: bool) -> Sharing:
     known: dict[int, int] = {}
     held_by: list[list[int]] = []
 
-    def number(relation: Relation) -> int:
-        key = relation.any_of, relation.fact if by_fact else None
-        found = numbers.setdefault(key, len(held_by))
-        if found == len(held_by):
-            held_by.append([])
-        known[id(relation)] = found
-        return found
-
-    of = []
-    for position, candidate in enumerate(package.candidates):
+    def numbers_of(candidate: Candidate) -> Sequence[int]:
         mine = []
         for relation in candidate.relations:
-            found = known.get(id(relation))
-            if found is None:
-                found = number(relation)
-            # A candidate may state the same twice, by two relations.
-            if not held_by[found] or held_by[found][-1] != position:
-                held_by[found].append(position)
-                mine.append(found)
+            number = known.get(id(relation))
+            if number is None:
+                key = relation.any_of, relation.fact if by_fact else None
+                number = known[id(relation)] = numbers.setdefault(key, len(held_by))
+                if number == len(held_by):
+                    held_by.append([])
+            mine.append(number)
+        # A candidate may state the same twice, by two relations.
+        return mine if len(set(mine)) == len(mine) else list(dict.fromkeys(mine))
+
+    of: list[Sequence[int]] = []
+    # So are all the relations of candidates that one row makes.
+    alike: dict[int, Sequence[int]] = {}
+    for position, candidate in enumerate(package.candidates):
+        mine = alike.get(id(candidate.relations))
+        if mine is None:
+            mine = alike[id(candidate.relations)] = numbers_of(candidate)
         of.append(mine)
+        for number in mine:
+            held_by[number].append(position)
     obligations = [
         Obligation(terms, fact, tuple(runs(positions)))
         for (terms, fact), positions in zip(numbers, held_by, strict=True)

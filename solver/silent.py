@@ -8,9 +8,10 @@ and it is never a reason to refuse.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from typing import Protocol
 
+from msgspec import Struct
+from msgspec.structs import replace
 from packaging.specifiers import Specifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
@@ -24,8 +25,7 @@ __all__ = ["Found", "MetadataSource", "Unread", "fill_in"]
 NAMING = frozenset({"==", "===", ">=", "~="})
 
 
-@dataclass(frozen=True)
-class Unread:
+class Unread(Struct, frozen=True):
     """A requirement that a source knows nothing for.
 
     reason: a clause without a final full stop, `the index has no torch==2.99.0`; empty when there
@@ -36,8 +36,7 @@ class Unread:
     reason: str = ""
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(Struct, frozen=True):
     """What a source knows.
 
     candidates: for the universe, of whatever packages; one with a known label takes the old one's

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import cast
 
+from msgspec import structs
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
@@ -193,9 +194,13 @@ class IndexMetadata:
             if self._writer.needs_metadata(package, version):
                 metadata = metadata_of(index, page, package, build.files)
             variants = self._variants(version, offered)
-            written = self._writer.rows(
-                Release(package, version, build, usable, metadata, variants)
-            )
+            release = Release(package, version, build, usable, metadata, variants)
+            try:
+                written = self._writer.rows(release)
+            except ValueError as error:
+                # Anything can stand in metadata; what a row cannot hold is as good as not told.
+                reasons.append(f"the metadata of {package} {version} make no sense ({error})")
+                continue
             if written is None:
                 why = metadata.reasons[0] if isinstance(metadata, NoMetadata) else "too little"
                 reasons.append(f"the metadata of {package} {version} do not tell ({why})")
@@ -212,10 +217,11 @@ class IndexMetadata:
         if offered is None or version.local:
             return None
         found: dict[str, Build] = {}
-        for one, files in offered.releases.items():
-            if one.public == version.public and VARIANT.fullmatch(one.local or ""):
-                build = builds(files).get(self._architecture)
-                found |= {one.local or "": build} if build is not None else {}
+        for one in offered.versions:
+            variant = one.local or ""
+            if VARIANT.fullmatch(variant) and one.public == version.public:
+                build = builds(offered.releases[one]).get(self._architecture)
+                found |= {variant: build} if build is not None else {}
         return found
 
     def _needs(
@@ -304,7 +310,7 @@ class IndexMetadata:
                 continue
             note = _note(candidate, told, assumed, yanked)
             notes = (*candidate.notes, note) if note else candidate.notes
-            yield replace(candidate, notes=notes, facts="index metadata")
+            yield structs.replace(candidate, notes=notes, facts="index metadata")
 
 
 def _is_default(candidate: Candidate, universe: Universe) -> bool:

@@ -40,15 +40,15 @@ def chosen(
 ) -> tuple[tuple[Version, ...], Page | None]:
     """The newest releases of a page that a specifier admits, one of each series."""
     has_local = bool(local_of(specifier))
+    is_pinned = any(clause.operator in {"==", "==="} for clause in specifier)
     for page in pages:
-        versions = [one for one in page.versions if has_local or not one.local]
-        pinned = [clause for clause in specifier if clause.operator in {"==", "==="}]
-        if not pinned:
-            versions = [one for one in versions if not all(f.yanked for f in page.releases[one])]
+        # PEP 592: whoever pins a release gets it, yanked or not.
+        offered = page.versions if is_pinned else _not_yanked(page)
+        versions = [one for one in offered if has_local or not one.local]
         admitted = sorted(specifier.filter(versions), reverse=True)
         if not admitted:
             # A default build under a name of the index's own, `2.16.0+cpu`, is better than none.
-            admitted = sorted(specifier.filter(page.versions), reverse=True)[:1]
+            admitted = sorted(specifier.filter(offered), reverse=True)[:1]
         newest: dict[tuple[int, ...], Version] = {}
         for version in admitted:
             newest.setdefault(version.release[:2], version)
@@ -70,10 +70,14 @@ def metadata_of(
 def absent(wish: Requirement, pages: Sequence[Page]) -> str:
     """A clause that says that no page has what is wished for."""
     what = f"{wish.package}{wish.specifier}"
-    finals = [one for page in pages for one in page.versions if not one.is_prerelease]
+    finals = [one for page in pages for one in _not_yanked(page) if not one.is_prerelease]
     if not finals:
-        return f"the index has no {wish.package} at all" if not pages else f"it has no {what}"
+        return f"the index has no {what if pages else f'{wish.package} at all'}"
     return f"the index has no {what}, its newest is {max(finals).public}"
+
+
+def _not_yanked(page: Page) -> list[Version]:
+    return [one for one in page.versions if not all(file.yanked for file in page.releases[one])]
 
 
 def table_index(url: str) -> Location:

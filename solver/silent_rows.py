@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import cast
 
+from msgspec import structs
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
@@ -36,6 +37,7 @@ COMPANIONS = ("torchaudio", "torchvision")
 """Packages that are built against one release of torch, variant by variant."""
 
 _WHEELS = ("jaxlib", "triton")
+_NAMES = {"cuda": "CUDA", "cudnn": "cuDNN"}
 _FRAMEWORKS = frozenset({"jax", "tensorflow", "torch", *COMPANIONS, *_WHEELS})
 
 
@@ -140,11 +142,12 @@ class Writer:
     def _torch(self, release: Release) -> Rows | None:
         variant = release.version.local or ""
         near = cast("TorchBuild | None", self._near(release))
-        if isinstance(release.metadata, NoMetadata) and near is None:
+        told = self._told_of_torch(release)
+        if told is None and near is None:
             return None
-        cells = self._torch_cells(release, near)
+        cells = self._torch_cells(release, told, near)
         assumed: list[str] = []
-        if isinstance(release.metadata, NoMetadata) and near is not None:
+        if told is None and near is not None:
             assumed.append(
                 "its cuDNN and triton are not known, for its metadata cannot be had"
                 if variant
@@ -169,18 +172,31 @@ class Writer:
         doubtful = frozenset(("torch", str(row.version)) for row in others)
         return Rows({"torch": (own, *others)}, labels, _triton(own), doubtful)
 
-    def _torch_cells(self, release: Release, near: TorchBuild | None) -> dict[str, str]:
+    def _told_of_torch(self, release: Release) -> Cells | None:
+        """What the metadata tell of CUDA, cuDNN and triton; None when they do not."""
+        metadata, variant = release.metadata, release.version.local or ""
+        if isinstance(metadata, NoMetadata):
+            return None
+        by_name = told_by.torch_variant(variant or told_by.CPU, None)
+        if metadata is None:
+            return by_name
+        told = told_by.torch(metadata, release.build, self._pythons(release))
+        if told is not None:
+            return {**told, **(by_name if variant else {})}
+        if not variant and told_by.names_cuda(metadata):
+            return None
+        # A CUDA build that asks for no libraries has them in its wheel.
+        return {**by_name, "libraries": "wheel" if by_name.get("cuda") else ""}
+
+    def _torch_cells(
+        self, release: Release, told: Cells | None, near: TorchBuild | None
+    ) -> dict[str, str]:
         variant = release.version.local or ""
         cells = {"variant": variant, "index_url": self.index_of(variant) if variant else ""}
-        by_name = told_by.torch_variant(variant or told_by.CPU, None)
-        if isinstance(release.metadata, Metadata):
-            told = told_by.torch(release.metadata, release.build, self._pythons(release))
-            if told is not None:
-                return {**cells, **told, **(by_name if variant else {})}
-            # A CUDA build that asks for no libraries has them in its wheel.
-            return {**cells, **by_name, "libraries": "wheel" if by_name.get("cuda") else ""}
+        if told is not None:
+            return {**cells, **told}
         if variant or near is None:
-            return {**cells, **by_name}
+            return {**cells, **told_by.torch_variant(variant or told_by.CPU, None)}
         names = ("variant", "cuda", "cudnn", "triton", "libraries")
         return {**cells, **{name: str(getattr(near, name)) for name in names}}
 
@@ -201,11 +217,14 @@ class Writer:
         """The builds of the nearest known release on torch's own index, under a new version."""
         near = self._nearest("torch", own.version)
         return [
-            row._replace(
+            structs.replace(
+                row,
                 version=Version(f"{own.version.public}+{row.variant}"),
                 python=own.python,
                 glibc=own.glibc,
                 triton=own.triton if row.cuda and own.triton else row.triton,
+                file=own.file,
+                line=own.line,
             )
             for row in cast("Sequence[TorchBuild]", near)
             if row.index_url and row.variant != own.variant
@@ -244,11 +263,16 @@ class Writer:
             read, guessed = told_by.tensorflow(
                 release.metadata, release.build, self._pythons(release)
             )
-            assumed: tuple[str, ...] = ()
+            assumed: list[str] = []
             if any(guessed.values()):
-                assumed = ("the CUDA and cuDNN that it was tested with are read off its extra",)
+                assumed.append("the CUDA and cuDNN that it was tested with are read off its extra")
+            unsaid = [name for name, text in guessed.items() if not text]
+            if unsaid and near is not None:
+                what = " and ".join(_NAMES[name] for name in unsaid)
+                assumed.append(_as(f"its {what}", near, "tensorflow"))
+                guessed = {**guessed, **{name: getattr(near, name) for name in unsaid}}
             row = self._row(release, {**read, **guessed})
-            return Rows({"tensorflow": (row,)}, {label: assumed})
+            return Rows({"tensorflow": (row,)}, {label: tuple(assumed)})
         if near is None:
             return None
         names = ("cuda", "cudnn", "cuda_packages", "cudnn_packages")
@@ -304,7 +328,7 @@ class Writer:
                 near = self._nearest_cuda(Version(cuda))
                 minors.add(cuda)
                 rows.setdefault("cuda", []).append(
-                    near._replace(version=Version(f"{cuda}.0"), driver="")
+                    structs.replace(near, version=Version(f"{cuda}.0"), driver="")
                 )
                 clause = f"CUDA {cuda} is not in the tables: the driver and the GPUs that it needs"
                 assumed["cuda", f"{cuda}.0"] = (f"{clause} are assumed as of CUDA {near.version}",)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,8 @@ __all__ = [
     "versions_text",
     "why_text",
 ]
+
+_VERSION = re.compile(r"\d[\w.+]*")
 
 # How many alike facts are written out before the rest is only counted.
 ALIKE = 3
@@ -65,15 +68,23 @@ def conflict_text(conflict: Conflict) -> str:
 def why_text(why: Why) -> str:
     """The chain of reasons for a package and why nothing better was taken."""
     if why.chosen is None:
-        return f"{why.package} is not part of the image: nothing asks for it.\n"
+        return _absence_text(why)
     lines = [f"{why.package} {why.chosen.label}"]
     lines += dict.fromkeys(f"  {_link(link, why.package)}" for link in why.links)
     if not why.refusals:
         lines.append("Nothing better is known.")
-    for refusal in why.refusals:
+    for refusal in _together(why.refusals):
         lines.append(f"not {_span(refusal.labels)}, because")
         lines += [f"  {reason}" for reason in _reasons(refusal)]
     return "\n".join(lines) + "\n"
+
+
+def _absence_text(why: Why) -> str:
+    if not why.links:
+        return f"{why.package} is not part of the image: nothing asks for it.\n"
+    links = dict.fromkeys(f"  {_link(link, why.package)}" for link in why.links)
+    told = "what speaks of it is met in another way"
+    return "\n".join([f"{why.package} is not part of the image: {told}", *links]) + "\n"
 
 
 def versions_text(package: str, candidates: Sequence[Candidate]) -> str:
@@ -88,7 +99,9 @@ def preferred_text(preferred: Preferred) -> str:
     """What mattered more than a candidate: `the newest torch is preferred to it: 2.7.1`."""
     step = preferred.step
     if not preferred.label:
-        return preferred.avoided or f"an image without {step.package} is preferred"
+        if preferred.avoided:
+            return f"it would only do with a compromise: {preferred.avoided}"
+        return f"an image without {step.package} is preferred"
     label = preferred.label.partition("+")[0] if "release" in step.prefer else preferred.label
     return f"{_WISHES[step.prefer]} {step.package} is preferred to it: {label}"
 
@@ -135,7 +148,8 @@ def change_text(change: Change) -> str:
 def _clash(clash: Clash) -> str:
     alone = len(clash.requirements) == 1
     lines = ["This cannot be had:" if alone else "These do not go together:"]
-    lines += [f"  {requirement_text(one)}" for one in sorted(clash.requirements, key=_reading)]
+    asked = map(requirement_text, sorted(clash.requirements, key=_reading))
+    lines += [f"  {one}" for one in dict.fromkeys(asked)]
     reasons = [*clash.notes, *_facts(clash.facts)]
     if reasons:
         lines += ["because", *(f"  {reason}" for reason in reasons)]
@@ -201,12 +215,37 @@ def _link(link: Link, package: str) -> str:
     return f"{subject}{link.reason.text} {_place(link.reason.table, [link.reason.row])}"
 
 
-def _reasons(refusal: Refusal) -> list[str]:
+def _together(refusals: Iterable[Refusal]) -> list[Refusal]:
+    """Refusals that read alike, but for the versions in them, as one; in the order of the first."""
+    # Whoever has refusals has loaded their module; a resolution is told without it.
+    from .why import Refusal
+
+    alike: dict[object, list[Refusal]] = {}
+    for one in refusals:
+        shapes = tuple(sorted(_VERSION.sub("", fact.text) for fact in one.facts))
+        alike.setdefault((one.requirements, one.preferred, shapes), []).append(one)
     return [
-        *(requirement_text(one) for one in refusal.requirements),
-        *_facts(refusal.facts),
-        *(preferred_text(one) for one in refusal.preferred),
+        Refusal(
+            tuple(label for one in group for label in one.labels),
+            group[0].requirements,
+            tuple(sorted({fact for one in group for fact in one.facts})),
+            group[0].preferred,
+        )
+        for group in alike.values()
     ]
+
+
+def _reasons(refusal: Refusal) -> list[str]:
+    # One line of the user's may ask for several packages, one wish may be settled in two steps.
+    return list(
+        dict.fromkeys(
+            [
+                *(requirement_text(one) for one in refusal.requirements),
+                *_facts(refusal.facts),
+                *(preferred_text(one) for one in refusal.preferred),
+            ]
+        )
+    )
 
 
 _WISHES: dict[Preference, str] = {

@@ -8,11 +8,11 @@ How relations come out of the tables is `matrix`'s subject, how they are searche
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TypeVar, cast
 
-from msgspec import Struct
+from msgspec import Struct, field
+from msgspec.structs import replace
 from packaging.version import Version
 
 __all__ = [
@@ -92,8 +92,7 @@ def constrains(
     return Relation(fact, (Term(package, specifier, variants, labels, absent_ok=True),))
 
 
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(Struct, frozen=True):
     """One thing that can be chosen for a package.
 
     package: PEP 503 normalised name.
@@ -118,14 +117,17 @@ class Candidate:
     index: str = ""
     size: int = 0
     digest: str = ""
-    provides: Mapping[str, str] = field(default_factory=dict, hash=False)
+    provides: Mapping[str, str] = field(default_factory=dict)
     relations: tuple[Relation, ...] = ()
     notes: tuple[str, ...] = ()
     facts: str = ""
 
+    def __hash__(self) -> int:
+        # Equal candidates have equal labels; a mapping has no hash.
+        return hash((self.package, self.label))
 
-@dataclass(frozen=True)
-class Package:
+
+class Package(Struct, frozen=True, dict=True):
     """A package and its candidates, oldest first."""
 
     name: str
@@ -156,8 +158,7 @@ class Package:
         return {}
 
 
-@dataclass(frozen=True)
-class Universe:
+class Universe(Struct, frozen=True):
     """All packages by name; make one with `Universe.of`.
 
     complete: packages of which all versions are known, so that one that is not there does not

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 
 from .conflict import Conflict
 from .explain import facts_against, minimal_core
 from .policy import POLICIES, Policy, Step, ranking
 from .problem import IMAGES, prepare
 from .requirement import Requirement
-from .sat import Engine, Optimum
+from .sat import Decision, Engine, Optimum
 from .silent import MetadataSource
 from .universe import Candidate, Fact, Package, Universe
 
@@ -56,7 +58,10 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Why:
-    """The explanation of one package; chosen is None when the package is not there."""
+    """The explanation of one package; chosen is None when the package is not there.
+
+    links: of a package that is not there, the facts that speak of it and are met without it.
+    """
 
     package: str
     chosen: Candidate | None
@@ -85,7 +90,7 @@ def why(
                 return Conflict(explained(problem, plain))
         chosen = optimum.chosen.get(package)
         if chosen is None:
-            return Why(package, None, (), ())
+            return Why(package, None, _met_without(package, optimum.chosen), ())
         links = _links(package, problem.requirements, optimum.chosen)
         return Why(package, chosen, links, _refusals(engine, package, optimum))
 
@@ -107,6 +112,11 @@ def _links(
                 seen.add(holder)
                 queue.append(holder)
     return tuple(found)
+
+
+def _met_without(package: str, chosen: Mapping[str, Candidate]) -> tuple[Link, ...]:
+    """The facts that would have the package there, had nothing else met them."""
+    return tuple(sorted(link for link in _facts_about(package, chosen) if not link.narrows))
 
 
 def _facts_about(name: str, chosen: Mapping[str, Candidate]) -> set[Link]:
@@ -138,11 +148,37 @@ def _refusals(engine: Engine, name: str, optimum: Optimum) -> tuple[Refusal, ...
 def _core(engine: Engine, wanted: int, optimum: Optimum, settled: int) -> tuple[int, ...]:
     """Literals of requirements, facts and earlier decisions that rule out `wanted`."""
     above = minimal_core(engine.solve, engine, engine.selectors, fixed=[wanted])
-    if not above and engine.solve([wanted, *engine.selectors]):
-        # It could be had, but only at the price of something that matters more.
-        earlier = [one.literal for one in optimum.decisions[:settled] if one.literal]
-        members = list(dict.fromkeys([*reversed(earlier), *engine.selectors]))
+    if above or not engine.solve([wanted, *engine.selectors]):
+        return _with_facts(engine, wanted, above)
+    # It could be had, but only at the price of something that matters more.
+    earlier = _earlier(engine, optimum.decisions[:settled])
+
+    def rule_out(count: int) -> bool:
+        return not engine.solve([wanted, *engine.selectors, *earlier[:count]])
+
+    # What matters most says most, unless it takes more rows to see it.
+    fewest = bisect_left(range(len(earlier)), True, key=rule_out)
+    found = []
+    for decisions in (earlier[:fewest], earlier):
+        members = list(dict.fromkeys([*reversed(decisions), *engine.selectors]))
         above = minimal_core(engine.solve, engine, members, fixed=[wanted])
+        core = _with_facts(engine, wanted, above)
+        found.append((len(core) - len(above), core))
+    return min(found, key=itemgetter(0))[1]
+
+
+def _earlier(engine: Engine, decisions: Iterable[Decision]) -> list[int]:
+    """The literals of what was preferred; what a requirement leaves no choice of never was."""
+    asked = [(engine.encoding.packages[one.package], one.specifier) for one in engine.requirements]
+    given = {
+        package.name
+        for package, specifier in asked
+        if sum(high + 1 - low for low, high in engine.encoding.positions(package, specifier)) == 1
+    }
+    return [one.literal for one in decisions if one.literal and one.step.package not in given]
+
+
+def _with_facts(engine: Engine, wanted: int, above: Sequence[int]) -> tuple[int, ...]:
     facts = facts_against(engine, [wanted, *above])
     return (*above, *(engine.facts[fact] for fact in facts))
 

@@ -7,7 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from cogpack.errors import UserError
 from cogpack.solver.conflict import Conflict
 from cogpack.solver.loop import Agreement, agree
-from support.two_worlds import MATRIX, World, has_answer, is_answer, worlds
+from cogpack.solver.text import fix_text
+from cogpack.solver.universe import Term
+from support.two_worlds import MATRIX, Release, World, has_answer, is_answer, world_of, worlds
 
 SOAK = settings.get_current_profile_name() == "soak"
 EXAMPLES = 50_000 if SOAK else 2_000
@@ -52,3 +54,19 @@ def test_every_fix_of_a_conflict_solves(world: World) -> None:
         return
     for fix in next(iter(groups)):
         assert has_answer(world.changed(fix.changes)), fix
+
+
+def test_a_fix_that_only_the_tables_admit_spoils_none_of_another_clash() -> None:
+    # m is told to be 2, which the tables know and no index has: then n's fix is tried without m.
+    world = world_of(
+        {"m": {"2": []}, "n": {"1": [(Term("m", "==1"),)]}},
+        {"a": {"1": Release()}},
+        ["a", "m==1", "n"],
+    )
+    outcome = agree(world.question, world.catalog())
+    assert isinstance(outcome, Conflict)
+    texts = [[fix_text(fix) for fix in clash.fixes] for clash in outcome.clashes]
+    assert texts == [
+        ["remove m==1, requirements.txt:2"],
+        ["remove n, requirements.txt:3"],
+    ]

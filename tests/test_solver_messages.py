@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from textwrap import dedent
 
 import pytest
+from msgspec.structs import replace
 
 from cogpack.origin import Origin
 from cogpack.solver.conflict import Conflict
@@ -199,8 +199,11 @@ def test_why_names_what_ruled_out_the_better_ones() -> None:
               gpu: true (cog.yaml:2)
               torch 2.7.1+cu118 is built for CUDA 11.8 [compat/torch.csv:6]
               torch: torch>=2.3 (requirements.txt:1)
-            not 12.8, because
+            not 12.8 to 12.1 (4 of them), because
               --driver 470
+              CUDA 12.1 needs driver 525.60.13 or newer [compat/cuda.csv:3]
+              CUDA 12.4 needs driver 525.60.13 or newer [compat/cuda.csv:4]
+              CUDA 12.6 needs driver 525.60.13 or newer [compat/cuda.csv:5]
               CUDA 12.8 needs driver 525.60.13 or newer [compat/cuda.csv:6]
             """
         )

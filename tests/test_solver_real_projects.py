@@ -237,6 +237,11 @@ def test_a_build_that_one_architecture_lacks_is_said_to_lack_there() -> None:
     assert "no torch==2.0.1+cu118 is known for linux/arm64" in conflict_text(found)
 
 
+def test_a_cpu_build_of_one_architecture_is_said_to_be_one_there() -> None:
+    found = refused(python("3.12"), gpu(), line("torch==2.10.0", 1), platform="linux/arm64")
+    assert "torch 2.10.0 is a CPU build on arm64" in conflict_text(found)
+
+
 def test_a_base_image_whose_glibc_is_too_old_is_told_once() -> None:
     """The line asks for the image to build on and for the one to run on; neither will do."""
     ref = "docker.io/nvidia/cuda:11.8.0-devel-ubuntu18.04"

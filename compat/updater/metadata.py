@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 
-from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from ...index import Metadata
@@ -21,6 +20,7 @@ __all__ = [
     "companion",
     "jax",
     "jax_plugin",
+    "names_cuda",
     "tensorflow",
     "torch",
     "torch_variant",
@@ -34,6 +34,10 @@ VARIANT = re.compile(r"cpu|cu(\d+)(\d)")
 
 _TOOLKIT = re.compile(r"cuda-toolkit|nvidia-cuda-runtime(-cu\d+)?")
 _CUDNN = re.compile(r"nvidia-cudnn-cu\d+")
+
+# How NVIDIA numbers CUDA and cuDNN: no pre-releases, no epochs, no local parts.
+_RELEASE = re.compile(r"\d+(\.\d+)+")
+_LOWER_BOUND = re.compile(r"(==|===|>=|~=)(\d+)(?:\.(\d+))?(?:\.\d+)*(\.\*)?")
 _TRITON = "triton"
 
 # The extra of tensorflow with which its CUDA comes as packages, and what it installs.
@@ -74,7 +78,7 @@ def torch(metadata: Metadata, build: Build, pythons: Pythons) -> Cells | None:
         if specifier is None:
             continue
         if _TOOLKIT.fullmatch(name):
-            told["cuda"] = ".".join(_exact(specifier).split(".")[:2])
+            told["cuda"] = _minor_floor(specifier)
         elif _CUDNN.fullmatch(name):
             told["cudnn"] = _exact(specifier)
         elif name == _TRITON:
@@ -88,6 +92,12 @@ def torch(metadata: Metadata, build: Build, pythons: Pythons) -> Cells | None:
         "triton": told.get("triton", ""),
         "libraries": "packages",
     }
+
+
+def names_cuda(metadata: Metadata) -> bool:
+    """Whether a release depends on CUDA, be it in a way that does not tell on which."""
+    names = (requirement.name for requirement in metadata.requires_dist)
+    return any(_TOOLKIT.fullmatch(name) or _CUDNN.fullmatch(name) for name in names)
 
 
 def torch_variant(variant: str, default: Cells | None) -> Cells:
@@ -163,13 +173,16 @@ def _first(
 
 
 def _exact(specifier: str) -> str:
-    clauses = list(SpecifierSet(specifier))
-    return clauses[0].version if len(clauses) == 1 and clauses[0].operator == "==" else ""
+    """`9.10.2.21` for `==9.10.2.21`; empty when no release is pinned."""
+    text = specifier.removeprefix("==")
+    return text if text != specifier and _RELEASE.fullmatch(text) else ""
 
 
 def _minor_floor(specifier: str) -> str:
-    """`12.5` for `==12.5.82` and `>=12.5.82,<13.0`."""
-    for clause in SpecifierSet(specifier):
-        if clause.operator in {"==", ">=", "~="}:
-            return ".".join(clause.version.split(".")[:2])
+    """`12.5` for `==12.5.82` and `>=12.5.82,<13.0`; empty when no minor is named."""
+    for clause in specifier.split(","):
+        named = _LOWER_BOUND.fullmatch(clause)
+        # `==12` is 12.0, `==12.*` is any 12.
+        if named and (named[3] or not named[4]):
+            return f"{named[2]}.{named[3] or 0}"
     return ""

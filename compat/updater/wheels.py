@@ -174,8 +174,11 @@ def _specifier(bounds: _Bounds, requires_python: str) -> str:
     excluded = {f"{_MAJOR}.{minor}.*" for minor in bounds.missing}
     rest = []
     for clause in clauses:
-        text = clause.version.removesuffix(".*")
-        version = Version(text)
+        if clause.operator == "===":
+            # It compares texts, so what it names need not be a version.
+            rest.append(str(clause))
+            continue
+        version = Version(clause.version.removesuffix(".*"))
         if clause.operator in {">=", "~="}:
             lower = max(lower, version) if lower else version
             if clause.operator == "~=":
