@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import tempfile
+import time
 from pathlib import Path
 
 from .errors import BuilderError
 
 __all__ = ["write_atomically"]
 
+# Seconds after which a file that was never renamed is one of a process that was killed.
+_LEFT_BEHIND = 3600
+
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write `content` to `path`: to a file beside it first, which then takes its name.
 
     The file gets the mode that the umask gives to new files, or keeps that of the one it replaces.
+    What writers that were killed left beside it goes.
     Raises BuilderError when the folder or the disk refuses; `path` is then as it was.
     """
     try:
@@ -31,11 +37,18 @@ def write_atomically(path: Path, content: bytes) -> None:
             except BaseException:
                 Path(file.name).unlink(missing_ok=True)
                 raise
+        _remove_left_behind(path)
     except OSError as error:
         raise BuilderError(
             f"{path} cannot be written: {error.strerror}",
             hint="see that its folder exists, is yours to write to, and has room",
         ) from None
+
+
+def _remove_left_behind(path: Path) -> None:
+    for other in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):
+        if time.time() - other.stat().st_mtime > _LEFT_BEHIND:
+            other.unlink(missing_ok=True)
 
 
 def _umask() -> int:

@@ -45,8 +45,12 @@ _BROKEN = (
     OSError,
     OverflowError,
     RuntimeError,
-    UnicodeError,
+    ValueError,
 )
+
+# Reads behind the end of an archive. tarfile skips a member whose header promises more than there
+# is by reading on, block by block: of a damaged or made-up size for ever.
+_EMPTY_READS = 16
 
 
 class RangeSource(Protocol):
@@ -128,6 +132,8 @@ def wheel_metadata(file: IO[bytes] | RangeReader, name: str) -> bytes:
             if info.file_size > _MEMBER_LIMIT:
                 raise MetadataError(f"its METADATA has {info.file_size} bytes")
             return wheel.read(info)
+    except MetadataError:
+        raise
     except _BROKEN as error:
         raise MetadataError(f"the wheel cannot be read ({error})") from error
 
@@ -159,6 +165,8 @@ def sdist_files(body: bytes, filename: str, is_wanted: Callable[[str], bool]) ->
             inner = path.removeprefix("./").partition("/")[2]
             if size <= _MEMBER_LIMIT and inner not in found and is_wanted(inner):
                 found[inner] = read()
+    except MetadataError:
+        raise
     except _BROKEN as error:
         raise MetadataError(f"the sdist cannot be read ({error})") from error
     return found
@@ -182,17 +190,21 @@ def _zip_files(body: bytes) -> Iterator[tuple[str, int, Callable[[], bytes]]]:
 
 
 class _Bounded(io.RawIOBase):
-    """A stream that ends with a fault when more is unpacked than any sdist holds."""
+    """A stream that fails where more is unpacked than any sdist holds, or asked for than it has."""
 
     def __init__(self, read: Callable[[int], bytes]) -> None:
         super().__init__()
         self._read = read
         self._left = _UNPACKED_LIMIT
+        self._empty_left = _EMPTY_READS
 
     def read(self, size: int = -1) -> bytes:
         """Up to `size` bytes."""
         data = self._read(size)
         self._left -= len(data)
+        self._empty_left -= not data
         if self._left < 0:
             raise MetadataError("the sdist unpacks to more than any sdist should")
+        if self._empty_left < 0:
+            raise MetadataError("the sdist ends in the middle of a file")
         return data

@@ -199,6 +199,10 @@ class Fetcher:
     def _follow(self, asked: _Asked, deadline: float) -> Answer:
         """One try: the request, the redirects after it, and a second one with a credential."""
         url = asked.url
+        try:
+            home = origin_of(url)
+        except ValueError as error:
+            raise BuilderError(f"{display(url)} is malformed ({error})") from error
         for _ in range(_MAX_REDIRECTS + 1):
             answer = self._send(url, asked, deadline)
             if answer.status == 401 and asked.challenge:
@@ -208,6 +212,9 @@ class Fetcher:
             target = _redirect_target(answer)
             if target is None:
                 return self._judge(answer, asked.location)
+            if asked.form and origin_of(target) != home:
+                # What a form holds, a token for one, is for the server that was asked alone.
+                raise BuilderError(f"{display(url)} sends a form on to {display(target)}")
             url = target
         raise BuilderError(f"{display(url)} redirects more than {_MAX_REDIRECTS} times")
 

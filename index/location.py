@@ -103,8 +103,9 @@ def parse_location(
     name, text = _split_name(text)
     try:
         parts = urlsplit(text)
+        _ = parts.port  # checked when it is read
     except ValueError as error:
-        raise UserError(f"{_prefix(origin)}the index URL is malformed ({error})") from error
+        raise UserError(f"{_prefix(origin)}the URL is malformed ({error})") from error
     if parts.scheme in _DEFAULT_PORTS:
         return _remote(text, kind, name, origin)
     if parts.scheme == "file":
@@ -136,7 +137,7 @@ def expand(text: str, environ: Mapping[str, str], origin: str = "") -> str:
             out.append("${" + piece)
         elif name not in environ:
             raise UserError(
-                f"{_prefix(origin)}the index URL uses the variable {name}, which is not set",
+                f"{_prefix(origin)}the URL uses the variable {name}, which is not set",
                 hint=f"set {name} in the environment",
             )
         else:

@@ -24,6 +24,7 @@ __all__ = [
     "NoMetadata",
     "parse_metadata",
     "stated_metadata",
+    "unreadable",
     "with_extra",
 ]
 
@@ -170,7 +171,7 @@ def stated_metadata(
         try:
             read = _requirement(" ".join(line.split()))
         except InvalidRequirement as error:
-            raise MetadataError(f"{line!r} cannot be read ({error})") from error
+            raise unreadable(line, error) from error
         extras |= set(_EXTRA.findall(str(read.marker))) if read.marker is not None else set()
         texts.append(str(read))
     return Metadata(
@@ -181,6 +182,12 @@ def stated_metadata(
         provides_extra=tuple(sorted(canonicalize_name(extra) for extra in extras)),
         source=source,
     )
+
+
+def unreadable(text: str, error: ValueError) -> MetadataError:
+    """The fault of a requirement or a marker, in one line: the parser's own points at a column."""
+    reason = str(error).partition("\n")[0]
+    return MetadataError(f"{text!r} cannot be read ({reason})")
 
 
 def with_extra(text: str, key: str) -> str:

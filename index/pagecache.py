@@ -25,9 +25,6 @@ __all__ = ["Entry", "PageCache", "entry_name", "read_entry", "remove_entry", "wr
 
 _KIND = "pages"
 
-# Seconds; a page of this age counts as fresh for a run without network.
-_FOREVER = 100 * 365 * 86400
-
 Ask = Callable[[str, Mapping[str, str]], "Answer"]
 Convert = Callable[["Answer"], bytes]
 
@@ -48,12 +45,13 @@ class PageCache:
     """Answers requests for pages from the cache, asks the server when it must.
 
     store: the cache folder.
-    freshness: seconds during which a page is not asked for again; None: for ever (offline).
+    freshness: seconds during which a page is not asked for again; None: for ever (offline), and
+        what is not there is asked for without being kept.
     """
 
     def __init__(self, store: Store, freshness: int | None) -> None:
         self._store = store
-        self._freshness = _FOREVER if freshness is None else freshness
+        self._freshness = freshness
 
     def get(
         self, url: str, accept: str, ask: Ask, convert: Convert, *, refresh: bool = False
@@ -68,8 +66,11 @@ class PageCache:
         # A page that is read in two ways has two compact forms.
         key = f"{accept} {url}"
         entry = None if refresh else read_entry(self._store, entry_name(key))
-        if entry is not None and 0 <= _age(entry) < self._freshness:
+        if entry is not None and self._is_fresh(entry):
             return entry.body if entry.status == 200 else None
+        if self._freshness is None:
+            answer = ask(url, {"accept": accept})
+            return convert(answer) if answer.status == 200 else None
         from .revalidate import revalidated
 
         # What is not fresh by this clock is asked for, whatever the library thinks of its date.
@@ -77,6 +78,9 @@ class PageCache:
         return revalidated(
             self._store, self._freshness, url, accept, key, ask, convert, refresh=refresh
         )
+
+    def _is_fresh(self, entry: Entry) -> bool:
+        return self._freshness is None or 0 <= _age(entry) < self._freshness
 
 
 def entry_name(key: str) -> str:

@@ -23,7 +23,14 @@ from .pipconf import PipConfig, Setting, read_pip
 from .store import cache_folder
 from .uvconf import read_uv
 
-__all__ = ["IndexOptions", "default_index_url", "find_sources", "http_settings", "open_client"]
+__all__ = [
+    "IndexOptions",
+    "default_index_url",
+    "find_sources",
+    "http_settings",
+    "hurried",
+    "open_client",
+]
 
 # A server that is there accepts a connection within this, however slow it then is.
 _SHORT_CONNECT_SECONDS = 3.0
@@ -132,8 +139,7 @@ def open_client(
 ) -> IndexClient:
     """A client for these indexes, with the cache folder and the settings of the environment.
 
-    patience: seconds that a request may take, for who would rather do without its answer: it is
-        made once, and a server that does not even connect is given up soon.
+    patience: seconds that a request may take, as `hurried` has it.
     `COGPACK_INDEX_FRESHNESS` is the freshness of pages in seconds.
 
     Raises UserError when a setting is malformed.
@@ -143,13 +149,18 @@ def open_client(
     book = CredentialBook(sources.all, environ)
     settings = http_settings(environ, pip, trusted)
     if patience is not None:
-        settings = _hurried(settings, patience)
+        settings = hurried(settings, patience)
     fetcher = Fetcher(settings, book)
     policy = CachePolicy(_freshness(environ), offline, refresh)
     return IndexClient(cache_folder(environ), policy, fetcher)
 
 
-def _hurried(settings: HttpSettings, seconds: float) -> HttpSettings:
+def hurried(settings: HttpSettings, seconds: float) -> HttpSettings:
+    """The settings for who would rather do without an answer than wait for it.
+
+    seconds: that a request may take; it is made once, and a server that does not even connect is
+        given up sooner.
+    """
     return replace(
         settings,
         connect_seconds=min(settings.connect_seconds, _SHORT_CONNECT_SECONDS),

@@ -23,6 +23,10 @@ _KEYWORDS = ("install_requires", "extras_require", "python_requires")
 # Keywords of setup() that make it take the dependencies from elsewhere.
 _ELSEWHERE = frozenset({"pbr", "d2to1", "distclass", "use_pyscaffold"})
 
+# Expressions and characters that are read of one setup.py. A list that is added to itself a few
+# dozen times would otherwise fill the memory.
+_MOST_READ = 1_000_000
+
 # The list of warning filters is one for all threads.
 _parsing = threading.Lock()
 
@@ -99,7 +103,7 @@ def _of_script(body: bytes) -> dict[str, Any]:
     for key in _KEYWORDS:
         if key in keywords:
             try:
-                found[key] = _value(keywords[key], names)
+                found[key] = _Reader(names).value(keywords[key])
             except (MetadataError, RecursionError):
                 raise MetadataError(f"its setup.py computes {key}") from None
     return found
@@ -140,30 +144,48 @@ def _constants(tree: ast.Module, call: ast.Call) -> dict[str, ast.expr]:
     }
 
 
-def _value(node: ast.expr, names: Mapping[str, ast.expr]) -> Any:
-    """What an expression of literals and known names stands for."""
-    if isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, str)):
-        return node.value
-    if isinstance(node, ast.List | ast.Tuple | ast.Set):
-        return [_value(one, names) for one in node.elts]
-    if isinstance(node, ast.Dict):
-        pairs = zip(node.keys, node.values, strict=True)
-        return {_key(key, names): _value(value, names) for key, value in pairs}
-    if isinstance(node, ast.Name) and node.id in names:
-        others = {key: value for key, value in names.items() if key != node.id}
-        return _value(names[node.id], others)
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        left, right = _value(node.left, names), _value(node.right, names)
-        if type(left) is type(right) and isinstance(left, str | list):
-            return left + right
-    raise MetadataError("it is computed")
+class _Reader:
+    """What expressions of literals and known names stand for. names: with what each stands for."""
 
+    def __init__(self, names: Mapping[str, ast.expr]) -> None:
+        self._names = names
+        self._open: set[str] = set()
+        self._left = _MOST_READ
 
-def _key(node: ast.expr | None, names: Mapping[str, ast.expr]) -> str:
-    found = _value(node, names) if node is not None else None
-    if not isinstance(found, str):
+    def value(self, node: ast.expr) -> Any:
+        """Raises MetadataError for anything that is computed."""
+        text = getattr(node, "value", None)
+        self._left -= 1 + (len(text) if isinstance(text, str) else 0)
+        if self._left < 0:
+            raise MetadataError("it is too long")
+        if isinstance(node, ast.Constant) and (node.value is None or isinstance(node.value, str)):
+            return node.value
+        if isinstance(node, ast.List | ast.Tuple | ast.Set):
+            return [self.value(one) for one in node.elts]
+        if isinstance(node, ast.Dict):
+            pairs = zip(node.keys, node.values, strict=True)
+            return {self._key(key): self.value(value) for key, value in pairs}
+        if isinstance(node, ast.Name):
+            return self._named(node.id)
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+            left, right = self.value(node.left), self.value(node.right)
+            if type(left) is type(right) and isinstance(left, str | list):
+                return left + right
         raise MetadataError("it is computed")
-    return found
+
+    def _named(self, name: str) -> Any:
+        if name not in self._names or name in self._open:
+            raise MetadataError("it is computed")
+        self._open.add(name)
+        found = self.value(self._names[name])
+        self._open.remove(name)
+        return found
+
+    def _key(self, node: ast.expr | None) -> str:
+        found = self.value(node) if node is not None else None
+        if not isinstance(found, str):
+            raise MetadataError("it is computed")
+        return found
 
 
 # setup.cfg
@@ -178,7 +200,8 @@ def _of_config(body: bytes) -> dict[str, Any]:
         raise MetadataError("its setup.cfg cannot be read") from error
     found: dict[str, Any] = {}
     if parser.has_section("options"):
-        options = dict(parser.items("options"))
+        # setuptools takes `install-requires` and `Install_Requires` too.
+        options = {key.replace("-", "_").lower(): value for key, value in parser.items("options")}
         found["install_requires"] = _listed(options.get("install_requires", ""))
         found["python_requires"] = options.get("python_requires", "").strip()
     if parser.has_section("options.extras_require"):

@@ -17,7 +17,14 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from .metadata import Metadata, MetadataError, parse_metadata, stated_metadata, with_extra
+from .metadata import (
+    Metadata,
+    MetadataError,
+    parse_metadata,
+    stated_metadata,
+    unreadable,
+    with_extra,
+)
 from .setupfiles import Declared, read_setup_files
 
 __all__ = ["is_read", "static_metadata"]
@@ -99,18 +106,28 @@ def _told_elsewhere(files: Mapping[str, bytes], name: str, version: Version) -> 
 def _of_project(
     project: Mapping[str, Any], files: Mapping[str, bytes], name: str, version: Version
 ) -> Metadata:
-    dynamic = project.get("dynamic", [])
+    dynamic = _texts(project, "dynamic")
     changing = [field for field in _PROJECT_FIELDS if field in dynamic]
     # Beside a setup.py an absent list may be one that setuptools takes from there.
     if "dependencies" not in project and ("setup.py" in files or "setup.cfg" in files):
         changing.append("dependencies")
     if changing:
         raise MetadataError(f"{changing[0]} is dynamic in its pyproject.toml")
-    lines = list(project.get("dependencies", []))
-    for extra, texts in project.get("optional-dependencies", {}).items():
-        lines += [with_extra(text, extra) for text in texts]
+    lines = _texts(project, "dependencies")
+    extras = project.get("optional-dependencies", {})
+    if not isinstance(extras, dict):
+        raise MetadataError("optional-dependencies is no table in its pyproject.toml")
+    for extra in extras:
+        lines += [with_extra(text, extra) for text in _texts(extras, extra)]
     python = str(project.get("requires-python", ""))
     return stated_metadata(name, version, lines, python, source="pyproject.toml of the sdist")
+
+
+def _texts(table: Mapping[str, Any], key: str) -> list[str]:
+    value = table.get(key, [])
+    if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        raise MetadataError(f"{key} is no list of texts in its pyproject.toml")
+    return list(value)
 
 
 def _compare(files: Mapping[str, bytes], declared: Declared) -> None:
@@ -145,7 +162,7 @@ def _needs(pairs: Iterable[tuple[str, str]]) -> Iterator[Need]:
             markers = [str(read.marker)] if read.marker is not None else []
             markers += [str(Marker(condition))] if condition else []
         except (InvalidRequirement, InvalidMarker) as error:
-            raise MetadataError(f"{text!r} cannot be read ({error})") from error
+            raise unreadable(text, error) from error
         yield (
             canonicalize_name(read.name),
             tuple(sorted(canonicalize_name(one) for one in read.extras)),

@@ -25,6 +25,8 @@ FILE = "uv.lock"
 VERSION = 1
 """The format's version; its revisions are compatible (docs.astral.sh/uv/concepts/resolution)."""
 
+_OUTDATED = "bring it up to date: uv lock"
+
 _LOCAL = ("path", "directory", "editable", "virtual")
 
 
@@ -60,7 +62,8 @@ class LockedPackage:
     installed: whether it is a package at all; uv takes a project without [build-system] for none.
     hashes: `sha256:…` of all its files. markers: environments that it is for; empty means all.
     optional, groups: further dependencies by extra and by dependency group.
-    wanted: what the project's metadata asked for when it was locked.
+    wanted: what the project's metadata asked for when it was locked. wanted_groups: the same of its
+        dependency groups.
     """
 
     name: str
@@ -75,6 +78,7 @@ class LockedPackage:
     optional: Mapping[str, tuple[Dependency, ...]] = field(default_factory=dict)
     groups: Mapping[str, tuple[Dependency, ...]] = field(default_factory=dict)
     wanted: tuple[Wanted, ...] = ()
+    wanted_groups: Mapping[str, tuple[Wanted, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -139,13 +143,18 @@ class UvLock:
 
 
 def read_uv_lock(
-    root: Path, dependencies: Iterable[Entry], optional: Mapping[str, Iterable[Entry]] | None = None
+    root: Path,
+    dependencies: Iterable[Entry],
+    optional: Mapping[str, Iterable[Entry]] | None = None,
+    groups: Mapping[str, Iterable[Entry]] | None = None,
 ) -> UvLock:
     """Read uv.lock of a project folder.
 
     dependencies: what [project] asks for now. optional: the same of the extras that are installed,
-    by their normalised names. Raises UserError when the file cannot be read, is of another format,
-    or does not fit the dependencies any more.
+    by their normalised names. groups: the same of the dependency groups that are installed.
+
+    Raises UserError when the file cannot be read, is of another format, or does not fit the
+    dependencies any more.
     """
     try:
         text = (root / FILE).read_text("utf-8")
@@ -162,8 +171,7 @@ def read_uv_lock(
         project = next(one for one in packages if one.path == ".")
     except (AttributeError, KeyError, TypeError, StopIteration):
         raise _fault(f"{FILE} is damaged: no package of it is this project") from None
-    needs = {"": dependencies, **(optional or {})}
-    if faults := [one for extra in needs for one in _differences(project, needs[extra], extra)]:
+    if faults := [*_all_differences(project, dependencies, optional or {}, groups or {})]:
         raise UserError(faults)
     return UvLock(packages, project)
 
@@ -199,6 +207,10 @@ def _packages(tables: list[dict[str, Any]], lines: list[int]) -> Iterator[Locked
             optional=_by_name(table.get("optional-dependencies", {})),
             groups=_by_name(table.get("dev-dependencies", {})),
             wanted=tuple(_wanted(metadata.get("requires-dist", []))),
+            wanted_groups={
+                group: tuple(_wanted(members))
+                for group, members in sorted(metadata.get("requires-dev", {}).items())
+            },
         )
 
 
@@ -227,29 +239,42 @@ def _wanted(tables: list[dict[str, Any]]) -> Iterator[Wanted]:
         yield Wanted(canonicalize_name(one["name"]), one.get("specifier", ""), extra, has_source)
 
 
+def _all_differences(
+    project: LockedPackage,
+    dependencies: Iterable[Entry],
+    optional: Mapping[str, Iterable[Entry]],
+    groups: Mapping[str, Iterable[Entry]],
+) -> Iterator[Fault]:
+    for extra, entries in {"": dependencies, **optional}.items():
+        wanted = [one for one in project.wanted if one.extra == extra]
+        of = f" in the extra {extra}" if extra else ""
+        yield from _differences(wanted, entries, of)
+        for name in sorted({one.name for one in wanted} - {entry.name for entry in entries}):
+            message = f"{FILE} has {name}{of}, which the project asks for no more"
+            yield Fault(message, Origin(FILE), _OUTDATED)
+    if project.groups and not project.wanted_groups:
+        return  # by an older uv, which did not write down what groups asked for
+    for group, entries in groups.items():
+        # What it has beside them may come of uv's older table of development dependencies.
+        wanted = [*project.wanted_groups.get(group, ())]
+        yield from _differences(wanted, entries, f" in the group {group}")
+
+
 def _differences(
-    project: LockedPackage, dependencies: Iterable[Entry], extra: str
+    wanted: Iterable[Wanted], dependencies: Iterable[Entry], of: str
 ) -> Iterator[Fault]:
     """A lock that is older than the dependencies would leave some out in silence."""
-    hint = "bring it up to date: uv lock"
-    of = f" in the extra {extra}" if extra else ""
     locked: dict[str, list[Wanted]] = {}
-    for one in project.wanted:
-        if one.extra == extra:
-            locked.setdefault(one.name, []).append(one)
-    names = set()
+    for one in wanted:
+        locked.setdefault(one.name, []).append(one)
     for entry in dependencies:
-        names.add(entry.name)
         known = locked.get(entry.name, [])
         if not known:
-            yield Fault(f"{FILE} does not have {entry.name}{of}", entry.origin, hint)
+            yield Fault(f"{FILE} does not have {entry.name}{of}", entry.origin, _OUTDATED)
         elif not any(one.has_source or _same(one.specifier, entry.specifier) for one in known):
             was = " or ".join(one.specifier or "any version" for one in known)
             message = f"{FILE} was made for {entry.name} {was}, not for {entry.origin.text}"
-            yield Fault(message, entry.origin, hint)
-    for name in sorted(locked.keys() - names):
-        message = f"{FILE} has {name}{of}, which the project asks for no more"
-        yield Fault(message, Origin(FILE), hint)
+            yield Fault(message, entry.origin, _OUTDATED)
 
 
 def _same(one: str, other: str) -> bool:

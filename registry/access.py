@@ -14,7 +14,7 @@ from urllib.parse import urlencode, urlsplit
 import msgspec
 
 from ..index.location import Credential as Login
-from ..index.location import Location, display
+from ..index.location import Location, display, origin_of
 from .errors import RefusedError, UnreachedError
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ _PARAMETER = re.compile(r'(\w+)="([^"]*)"')
 
 
 class _Token(msgspec.Struct):
-    token: str = ""
-    access_token: str = ""
+    token: str | None = None
+    access_token: str | None = None
 
 
 class _ChallengedError(Exception):
@@ -107,11 +107,20 @@ class Access:
             self._know(self.url, found)
             return
         realm = named.get("realm", "")
-        if kind.lower() != "bearer" or urlsplit(realm).scheme not in {"https", "http"}:
-            raise UnreachedError(f"the registry {display(self.url)} asks for {kind or 'nothing'}")
+        if kind.lower() != "bearer" or not self._may_serve_tokens(realm):
+            told = f"{kind} {display(realm)}".strip() or "nothing"
+            raise UnreachedError(f"the registry {display(self.url)} wants a login, by {told}")
         query = {"scope": named.get("scope") or f"repository:{repository}:pull"}
         query |= {"service": named["service"]} if named.get("service") else {}
         self._tokens[repository] = self._token(realm, query, found)
+
+    def _may_serve_tokens(self, realm: str) -> bool:
+        """Whether it is a URL, and one that is no less protected than the registry itself."""
+        try:
+            scheme, host, _ = origin_of(realm)
+        except ValueError:
+            return False
+        return bool(host) and scheme in {"https", urlsplit(self.url).scheme}
 
     def _token(self, realm: str, query: dict[str, str], found: Credential | None) -> str:
         if found is not None and not found.username:
@@ -125,12 +134,16 @@ class Access:
         else:
             if found is not None:
                 self._know(realm, found)
-            answer = self._fetcher.get(f"{realm}?{urlencode(query)}")
+            mark = "&" if urlsplit(realm).query else "?"
+            answer = self._fetcher.get(f"{realm}{mark}{urlencode(query)}")
         try:
             given = msgspec.json.decode(answer.body, type=_Token)
         except msgspec.DecodeError as error:
             raise UnreachedError(f"{display(realm)} gave no token: {error}") from error
-        return given.token or given.access_token
+        token = given.token or given.access_token or ""
+        if not (token.isascii() and token.isprintable()):
+            raise UnreachedError(f"{display(realm)} gave no token that can be sent")
+        return token
 
     def _know(self, url: str, found: Credential) -> None:
         login = Login(found.username, found.secret, "docker login")

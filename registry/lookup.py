@@ -6,18 +6,18 @@ Which registry that is, with which address and login, is decided here; the quest
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
-from ..errors import UserError
+from ..errors import RetryableError, UserError
 from ..index.client import DEFAULT_FRESHNESS
 from ..index.credentials import CredentialBook
 from ..index.http import Fetcher
+from ..index.location import Location, parse_location
 from ..index.pagecache import PageCache
 from ..index.pipconf import read_pip
-from ..index.settings import http_settings
+from ..index.settings import http_settings, hurried
 from ..index.store import Store, cache_folder
 from .access import Access
 from .docker_config import Credential, credential, load_config
@@ -33,10 +33,9 @@ several with spaces between them."""
 # The registry's own name differs from the one in references (docker's own special case).
 _HUB, _HUB_HOST = "docker.io", "registry-1.docker.io"
 
-# A lock that waits long for a registry is worse than one without a digest, of which it warns.
-_ATTEMPTS = 2
-_CONNECT_SECONDS = 5.0
-_TOTAL_SECONDS = 20.0
+# Seconds. A lock that waits long for a registry is worse than one without a digest, of which it
+# warns.
+_PATIENCE = 10.0
 
 
 class Registries:
@@ -50,21 +49,16 @@ class Registries:
 
     def __init__(self, environ: Mapping[str, str], *, offline: bool = False) -> None:
         settings = http_settings(environ, read_pip(environ))
+        self._mirrors = _mirrors(environ)
         self._fetcher = Fetcher(
-            replace(
-                settings,
-                attempts=_ATTEMPTS,
-                connect_seconds=_CONNECT_SECONDS,
-                total_seconds=_TOTAL_SECONDS,
-            ),
-            CredentialBook(use_keyring=False),
+            hurried(settings, _PATIENCE), CredentialBook(self._mirrors.values(), use_keyring=False)
         )
         freshness = None if offline else DEFAULT_FRESHNESS
         self._cache = PageCache(Store(cache_folder(environ)), freshness)
         self._environ = environ
         self._offline = offline
-        self._mirrors = _mirrors(environ)
         self._known: dict[str, Registry] = {}
+        self._silent: set[str] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -86,16 +80,24 @@ class Registries:
         """
         host, _, path = reference.partition("/")
         repository, _, tag = path.partition(":")
-        found = self._registry(host).digest(repository, tag, refresh=refresh)
+        if host in self._silent:
+            raise UnreachedError(f"{host} did not answer just now")
+        try:
+            found = self._registry(host).digest(repository, tag, refresh=refresh)
+        except UnreachedError as error:
+            if isinstance(error.__cause__, RetryableError):
+                self._silent.add(host)
+            raise
         if found is None:
             raise UnreachedError(f"{host} has no image {repository}:{tag}")
         return found
 
     def _registry(self, host: str) -> Registry:
         if host not in self._known:
-            address = self._mirrors.get(host) or _address(host)
+            mirror = self._mirrors.get(host)
+            address = mirror.url if mirror else _address(host)
             own = _HUB_HOST if host == _HUB else host
-            asked = own if host not in self._mirrors else urlsplit(address).netloc
+            asked = urlsplit(address).netloc if mirror else own
 
             def login() -> Credential | None:
                 return credential(load_config(self._environ), asked, self._environ)
@@ -112,12 +114,13 @@ def _address(host: str) -> str:
     return f"{'http' if is_here else 'https'}://{_HUB_HOST if host == _HUB else host}"
 
 
-def _mirrors(environ: Mapping[str, str]) -> dict[str, str]:
+def _mirrors(environ: Mapping[str, str]) -> dict[str, Location]:
     found = {}
     for text in environ.get(MIRRORS, "").split():
         host, equals, url = text.partition("=")
-        if not equals or urlsplit(url).scheme not in ("http", "https"):
-            message = f"{MIRRORS}: {text} is not HOST=URL"
+        if not equals or not url.startswith(("http://", "https://")):
+            shown = host if "@" not in host else "****"
+            message = f"{MIRRORS}: {shown} is not HOST=URL"
             raise UserError(message, hint="write it as docker.io=https://mirror.example.com")
-        found[host] = url.rstrip("/")
+        found[host] = parse_location(url.rstrip("/"), kind="flat", origin=MIRRORS, environ=environ)
     return found

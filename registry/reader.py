@@ -40,7 +40,14 @@ _MANIFESTS = ", ".join(
     )
 )
 
+# Of all manifests since 2016; the digest of an older one is not that of its bytes.
+_SCHEMA = 2
+
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128}")
+
+
+class _Manifest(msgspec.Struct, rename="camel"):
+    schema_version: int
 
 
 class _Tags(msgspec.Struct):
@@ -119,9 +126,19 @@ class Registry:
 def _digest(answer: Answer) -> bytes:
     announced = answer.headers.get("docker-content-digest", "")
     found = announced if answer.body == b"" else f"sha256:{sha256(answer.body).hexdigest()}"
+    if answer.body and not _is_manifest(answer.body):
+        # A proxy that wants a login says so with a page of its own, and with a 200.
+        raise UnreachedError(f"{display(answer.url)} answered with something else than an image")
     if not _DIGEST.fullmatch(found):
         raise UnreachedError(f"{display(answer.url)} has no digest but {announced!r}")
     return found.encode()
+
+
+def _is_manifest(body: bytes) -> bool:
+    try:
+        return msgspec.json.decode(body, type=_Manifest).schema_version == _SCHEMA
+    except msgspec.DecodeError:
+        return False
 
 
 def _pack(answer: Answer) -> bytes:

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from ..blocks.base import Block
+from ..compat.tables import Tables
 from ..errors import Fault, UserError
-from ..plan.composer import Composer, Network, reasons
-from ..plan.model import Plan, ResolvedPackage
+from ..plan import parts
 from ..project import Project, read_project
 from ..solver.lock_options import DEFAULT_PLATFORM, LockOptions
+from ..solver.matrix import architecture_of
 from ..solver.requirement import Requirement
 from ..solver.resolution import BaseImage, BaseImages, Resolution
 from .base import Stack
 
+if TYPE_CHECKING:
+    from ..plan.composer import Composer, Network
+
 __all__ = ["Composition", "compose", "load", "make_plan"]
 
 
-@dataclass(frozen=True)
-class Composition:
+class Composition(Struct, frozen=True):
     """A project, the stack that took it, its blocks, and what they ask of the solver.
 
     options: what is asked for beside the project.
@@ -54,7 +60,11 @@ def load(
 
 
 def compose(project: Project, platform: str) -> Composition:
-    """The composition of a project that was read. Raises UserError when no stack knows it."""
+    """The composition of a project that was read.
+
+    Raises UserError when no stack knows it, and for a platform that no table knows.
+    """
+    architecture_of(Tables.load(), platform)
     for kind in _stacks():
         if kind.detect(project):
             stack = kind()
@@ -82,7 +92,7 @@ def _stacks() -> Iterator[type[Stack]]:
 
 def make_plan(
     composition: Composition, resolution: Resolution, network: Network = "default"
-) -> Plan:
+) -> parts.Plan:
     """The plan of the blocks under a resolution. Raises CogpackError when it is not sound.
 
     network: of the commands that name none themselves.
@@ -101,6 +111,8 @@ def _composer(platform: str, images: BaseImages, network: Network) -> Composer:
     System packages and the project's own commands depend on what they run over, so that has to be
     the base as it is now; the environment and its wheels do not (docs/layers.md).
     """
+    from ..plan.composer import Composer
+
     build, runtime = _reference(images.build), _reference(images.runtime)
     if images.build.ref != images.runtime.ref or build == runtime:
         return Composer(platform, build, runtime, network)
@@ -111,11 +123,13 @@ def _reference(image: BaseImage) -> str:
     return f"{image.ref}@{image.digest}" if image.digest else image.ref
 
 
-def _packages(resolution: Resolution) -> Iterable[tuple[str, ResolvedPackage]]:
+def _packages(resolution: Resolution) -> Iterable[tuple[str, parts.ResolvedPackage]]:
+    from ..plan.composer import reasons
+
     for choice in resolution:
         yield (
             choice.package,
-            ResolvedPackage(
+            parts.ResolvedPackage(
                 version=choice.version,
                 variant=choice.variant,
                 index=choice.index,

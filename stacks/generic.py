@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import ClassVar
 
+from msgspec import structs
+
 from ..blocks.app_command import AppCommand
 from ..blocks.apt import Apt
 from ..blocks.base import Block
@@ -84,7 +86,7 @@ class GenericPythonStack(Stack):
             origin=own.scripts[0][2], kind="folder", name=own.name, path=".", editable=True
         )
         read = project.requirements
-        return replace(project, requirements=replace(read, entries=(*read.entries, entry)))
+        return replace(project, requirements=structs.replace(read, entries=(*read.entries, entry)))
 
     def compose(self, project: Project, platform: str) -> tuple[Block, ...]:
         return tuple(self._blocks(project, platform))

@@ -22,7 +22,7 @@ from ..errors import Fault, UserError
 from ..origin import Origin
 from ..solver.conflict import Conflict
 from ..solver.resolution import BaseImages, Resolution
-from ..solver.universe import BUILD_IMAGE
+from ..solver.universe import BUILD_IMAGE, RUNTIME_IMAGE
 from .asks import (
     EVERYTHING,
     ask_data,
@@ -37,6 +37,7 @@ from .compose import Composition
 from .pinning import BASE_IMAGE, pinned_images, unpinned
 from .said import Said
 from .solve import policy_of, requirements_of, solved, universe_of
+from .unexpanded import unexpanded
 from .unknown import ProjectIndexes
 
 if TYPE_CHECKING:
@@ -89,7 +90,8 @@ class Locked:
     """A lock that was made.
 
     changed: packages with another version than before, with both; images with another digest.
-    warnings: digests that could not be had, and why; the lock does not hold these.
+    warnings: of an old lock that could not be read, of indexes that were left out, of digests that
+        could not be had, and such; the lock does not hold these.
     """
 
     lock: Lock
@@ -109,7 +111,7 @@ def load_as_locked(root: Path, said: Said) -> Composition:
 
 def load_to_lock(root: Path, said: Said) -> Composition:
     """As `load_as_locked`, but a lock that cannot be read counts as none: it is written anew."""
-    return said.composition(root, _old_lock(root))
+    return said.composition(root, _old_lock(root, []))
 
 
 def resolution_to_build(
@@ -131,7 +133,7 @@ def resolution_to_build(
     lock = read_lock(composition.project.root)
     if lock is None:
         if locked:
-            message = f"--locked needs {LOCK_FILE}, which is not there"
+            message = "--locked needs the lock, which is not there"
             raise UserError(Fault(message, Origin(LOCK_FILE), _RELOCK))
         return solved(composition, source=source)
     reason = _staleness(lock, composition)
@@ -164,7 +166,23 @@ def _staleness(lock: Lock, composition: Composition) -> str:
         return "; ".join(differing)
     if lock.fingerprint != fingerprint(composition):
         return "the project asks for something else than when it was locked"
-    return ""
+    lacking = sorted(_asked_names(composition) - {*lock.by_name, *_matrix_names(lock)})
+    return f"it lacks {', '.join(lacking)}" if lacking else ""
+
+
+def _asked_names(composition: Composition) -> set[str]:
+    """Packages that a lock has whatever else it has, so that one from which lines went is found."""
+    asks = asks_of(composition)
+    images = {BUILD_IMAGE, RUNTIME_IMAGE}
+    found = {
+        *(ask.name for ask in asks if ask.name and not ask.constraint and not ask.marker),
+        *(one.package for one in composition.requirements if not one.origin.file),
+    }
+    return found - images
+
+
+def _matrix_names(lock: Lock) -> set[str]:
+    return {one.package for one in lock.resolution}
 
 
 def _words(composition: Composition, lock: Lock) -> Iterator[str]:
@@ -189,7 +207,8 @@ def lock_project(
     from ..solver.open_lock import lock_of
 
     moment = _moment(relock.exclude_newer)
-    old = _old_lock(composition.project.root)
+    told: list[str] = []
+    old = _old_lock(composition.project.root, told)
     source = ProjectIndexes(
         composition,
         environ,
@@ -199,6 +218,7 @@ def lock_project(
     )
     question = replace(_question(composition, relock, old), source=source)
     with _catalog(composition, question.asks, relock, moment, environ) as catalog:
+        told += catalog.sources.notes
         outcome = agree(question, catalog)
         if isinstance(outcome, Conflict):
             return outcome
@@ -225,18 +245,31 @@ def lock_project(
     beside = uv_locked(composition)
     if beside is not None:
         lock = lock.without((one.name for one in beside), "uv.lock")
+    lock = unexpanded(lock, composition.project.requirements.options, environ)
     write_lock(composition.project.root, lock)
-    return Locked(lock, tuple(_changes(old, lock)), pinned.warnings)
+    told += _unmoved(relock, old, lock)
+    return Locked(lock, tuple(_changes(old, lock)), (*told, *pinned.warnings))
 
 
-def _old_lock(root: Path) -> Lock | None:
-    """The lock of a folder; None for one that cannot be read."""
+def _old_lock(root: Path, told: list[str]) -> Lock | None:
+    """The lock of a folder; None for one that cannot be read, of which `told` gets to know."""
     from ..solver.lock import read_lock
 
     try:
         return read_lock(root)
-    except UserError:
+    except UserError as error:
+        told.append(f"{error.faults[0]}; it is made anew, without its versions and options")
         return None
+
+
+def _unmoved(relock: Relock, old: Lock | None, new: Lock) -> Iterator[str]:
+    """Names that were to move and that nothing has."""
+    known = {BASE_IMAGE, BUILD_IMAGE, RUNTIME_IMAGE, EVERYTHING}
+    for lock in filter(None, (old, new)):
+        known |= {*lock.by_name, *(canonicalize_name(one.package) for one in lock.resolution)}
+    for name in sorted(relock.moved - known):
+        where = f", or {new.beside} has it and uv moves it" if new.beside else ""
+        yield f"--upgrade {name} moved nothing: the lock has no package of that name{where}"
 
 
 def fingerprint(composition: Composition) -> str:

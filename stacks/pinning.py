@@ -7,7 +7,9 @@ image moves, so that a new base repeats no installation (docs/layers.md).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+from msgspec.structs import replace
 
 from ..errors import RetryableError
 from ..registry.errors import UnreachedError
@@ -23,6 +25,8 @@ both digests, and so that packages are installed anew. Which image it is, neithe
 
 _MOVES_BUILD = frozenset({BUILD_IMAGE, EVERYTHING})
 _MOVES_RUNTIME = frozenset({BASE_IMAGE, RUNTIME_IMAGE}) | _MOVES_BUILD
+
+_HINT = "try again later, or name another address of its registry in COGPACK_REGISTRY_MIRRORS"
 
 Ask = Callable[[str, bool], str]
 
@@ -82,7 +86,7 @@ class _Pinner:
         except UnreachedError as error:
             if moving - {EVERYTHING}:
                 message = f"the digest of {image.ref} cannot be had: {error}"
-                raise RetryableError(message) from None
+                raise RetryableError(message, hint=_HINT) from None
             what = "it stays as it is" if kept else "the lock has none"
             self.warnings.append(f"the digest of {image.ref} cannot be had: {error}; {what}")
             return replace(image, digest=kept)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from ..solver.lock_options import DEFAULT_PLATFORM, LockOptions
 from .compose import Composition, load
@@ -15,8 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Said"]
 
 
-@dataclass(frozen=True)
-class Said:
+class Said(Struct, frozen=True):
     """What a command line says of the options that shape the answer; None for what it does not.
 
     An empty text takes an option back. The fields are those of `LockOptions`, and the platform.
@@ -31,7 +32,7 @@ class Said:
 
     def composition(self, root: Path, lock: Lock | None) -> Composition:
         """The project under these options, and for the rest those of a lock."""
-        said = {key: value for key, value in vars(self).items() if value is not None}
-        platform = said.pop("platform", "") or (lock.platform if lock else DEFAULT_PLATFORM)
+        said = {key: value for key, value in asdict(self).items() if value is not None}
+        platform = said.pop("platform", lock.platform if lock else "") or DEFAULT_PLATFORM
         options = replace(lock.options if lock else LockOptions(), **said)
         return load(root, platform, options=options)

@@ -10,7 +10,6 @@ from ..references import split_digest
 from ..solver.conflict import Conflict
 from ..solver.matrix import build_universe
 from ..solver.options import driver_requirement, gpu_requirement
-from ..solver.own_image import OwnImage, with_own_image
 from ..solver.policy import POLICIES, Policy
 from ..solver.requirement import Requirement
 from ..solver.resolution import Resolution
@@ -93,6 +92,8 @@ def universe_of(composition: Composition, roots: Iterable[str]) -> Universe:
     base = composition.project.base_image
     if base is None:
         return universe
+    from ..solver.own_image import OwnImage, with_own_image
+
     ref, digest = split_digest(base.reference)
     own = OwnImage(ref, digest, base.python, base.origin)
     return with_own_image(universe, tables, platform, own)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from msgspec import structs
+
 from ..errors import Fault
 from ..plan.model import Plan
 from ..plan.walk import download_tokens
@@ -50,7 +52,7 @@ def with_weights(
         offline=offline,
         token=None if given is None else given.decode("utf-8", "replace"),
     )
-    return replace(composition, project=replace(project, remote_weights=found))
+    return structs.replace(composition, project=replace(project, remote_weights=found))
 
 
 def hub_secret(plan: Plan, environ: Mapping[str, str]) -> dict[str, bytes]:

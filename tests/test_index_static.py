@@ -223,3 +223,41 @@ def test_any_text_is_read_or_refused(first: str, second: str, third: str) -> Non
     ):
         with contextlib.suppress(MetadataError):
             told(**files)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("dependencies = 5", "dependencies is no list of texts"),
+        ("dependencies = 'six'", "dependencies is no list of texts"),
+        ("dependencies = [1]", "dependencies is no list of texts"),
+        ("dependencies = []\ndynamic = 5", "dynamic is no list of texts"),
+        ("dependencies = []\noptional-dependencies = []", "optional-dependencies is no table"),
+        ("dependencies = []\noptional-dependencies = {a = 'six'}", "a is no list of texts"),
+        ("dependencies = []\nrequires-python = 3", "Requires-Python '3' cannot be read"),
+    ],
+)
+def test_a_project_table_with_values_of_another_kind_is_refused(text: str, reason: str) -> None:
+    assert reason in refused(pyproject__toml=f"[project]\nname = 'foo'\n{text}\n")
+
+
+def test_a_reason_is_one_line() -> None:
+    assert "\n" not in refused(pyproject__toml="[project]\ndependencies = ['six;;']\n")
+
+
+def test_lists_that_double_are_not_written_out() -> None:
+    doubled = "\n".join(f"a{number + 1} = a{number} + a{number}" for number in range(40))
+    before = f"a0 = ['six']\n{doubled}"
+    assert "computes install_requires" in refused(
+        setup__py=script("install_requires=a40", before=before)
+    )
+
+
+@pytest.mark.parametrize("key", ["install-requires", "Install_Requires"])
+def test_keys_of_setup_cfg_are_written_as_setuptools_takes_them(key: str) -> None:
+    found = told(
+        setup__py=script(""),
+        setup__cfg=f"[options]\n{key} = six\npython-requires = >=3.9\n",
+    )
+    assert found.requirement_texts == ("six",)
+    assert found.requires_python_text == ">=3.9"

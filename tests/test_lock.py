@@ -17,6 +17,7 @@ from packaging.pylock import Pylock
 from packaging.version import Version
 
 from cogpack.errors import UserError
+from cogpack.plan.model import dump
 from cogpack.solver.conflict import Conflict
 from cogpack.solver.lock import (
     LOCK_FILE,
@@ -376,3 +377,128 @@ def test_killed_at_any_moment_it_leaves_lock_and_cache_readable(tmp_path: Path) 
             assert read_lock(project) is not None
             # What the killed run left in the cache is whole: the next one can use it.
             made(project, server)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('\nname = "lib"', '\nname = "app"', "Name in 'lib-2.0"),
+        ('version = "3.12.', 'versio = "3.12.', "missing required field `version`"),
+        ("[tool.cogpack.matrix.python]", "[tool.cogpack.matrix.snake]", "has no python"),
+        ('platform = "linux/amd64"', "platform = 5", "Expected `str`, got `int`"),
+        ("line = 2", 'line = "2"', "Expected `int`, got `str`"),
+        ('extras = [\n    "fast",', "extras = [5,", "Expected `str`, got `int`"),
+        ('fingerprint = "', 'fingerprin = "', "missing required field `fingerprint`"),
+        ("lock-version", "[" * 2000 + "a", "not valid TOML"),
+    ],
+)
+def test_a_lock_with_values_of_another_kind_is_refused(
+    project: Path, old: str, new: str, message: str
+) -> None:
+    with index(WORLD) as server:
+        made(project, server)
+    text = (project / LOCK_FILE).read_text()
+    assert old in text
+    with pytest.raises(UserError) as caught:
+        load_lock(text.replace(old, new, 1))
+    assert message in caught.value.faults[0].message
+
+
+def without(text: str, name: str) -> str:
+    """The text of a lock without the lines of one package."""
+    head, *packages = text.split("[[packages]]\n")
+    last, tool = packages[-1].split("[tool.cogpack]\n")
+    kept = [one for one in (*packages[:-1], last) if not one.startswith(f'name = "{name}"')]
+    return "[[packages]]\n".join([head, *kept]) + f"[tool.cogpack]\n{tool}"
+
+
+def test_a_lock_that_lost_a_package_is_told(project: Path) -> None:
+    with index(WORLD) as server:
+        made(project, server)
+    text = (project / LOCK_FILE).read_text()
+    with pytest.raises(UserError, match="it is damaged: tool needs quick, which is not in it"):
+        load_lock(without(text, "quick"))
+    (project / LOCK_FILE).write_text(without(text, "app"))
+    with pytest.raises(UserError, match="the lock is stale: it lacks app"):
+        resolution_to_build(load(project), locked=True)
+    matrix = text.replace("[tool.cogpack.matrix.uv]", "[tool.cogpack.matrix.other]")
+    (project / LOCK_FILE).write_text(matrix)
+    with pytest.raises(UserError, match="the lock is stale: it lacks uv"):
+        resolution_to_build(load(project), locked=True)
+
+
+def test_a_package_that_is_there_twice_is_told(project: Path) -> None:
+    with index(WORLD) as server:
+        made(project, server)
+    text = (project / LOCK_FILE).read_text()
+    package = text[text.index("[[packages]]") :].split("[[packages]]\n")[1]
+    with pytest.raises(UserError, match="it is damaged: it has app 2 times"):
+        load_lock(text.replace("[[packages]]\n", f"[[packages]]\n{package}[[packages]]\n", 1))
+
+
+def test_an_old_lock_that_cannot_be_read_is_told(project: Path) -> None:
+    (project / LOCK_FILE).write_text("<<<<<<< mine\n")
+    with index(WORLD) as server:
+        [warning] = made(project, server).warnings
+    assert warning.startswith(f"{LOCK_FILE}: not valid TOML")
+    assert warning.endswith("it is made anew, without its versions and options")
+
+
+def test_a_name_that_nothing_has_cannot_move(project: Path) -> None:
+    with index(WORLD) as server:
+        made(project, server)
+        names = ("tol", "LIB", "python", "base_image", EVERYTHING)
+        outcome = made(project, server, Relock(upgrade=names))
+    assert outcome.warnings == (
+        "--upgrade tol moved nothing: the lock has no package of that name",
+    )
+
+
+def test_a_token_in_the_path_of_an_index_is_not_written(project: Path) -> None:
+    with index(WORLD) as server:
+        url = server.url.replace("/simple", "/${TOKEN}")
+        (project / "requirements.txt").write_text(f"--index-url {url}\napp\nlib<3\n")
+        environ = {**environment(server, project.parent), "TOKEN": "simple"}
+        outcome = lock_project(load(project), Relock(), environ)
+    assert isinstance(outcome, Locked)
+    assert {one.index for one in outcome.lock.packages} == {url}
+    assert "/simple" not in (project / LOCK_FILE).read_text()
+    plan = make_plan(load(project), resolution_to_build(load(project), locked=True))
+    assert f"--index-url {url}\\n" in dump(plan)
+    assert '"id": "TOKEN"' in dump(plan)
+
+
+def test_a_credential_in_a_url_gets_into_no_plan(project: Path) -> None:
+    with index(WORLD, auth=("me", "s3cret")) as server:
+        url = server.with_credential("me", "s3cret")
+        (project / "requirements.txt").write_text(f"--index-url {url}\napp\nlib<3\n")
+        made(project, server)
+    with pytest.raises(UserError, match=r"requirements.txt:1: a credential stands in the URL"):
+        make_plan(load(project), resolution_to_build(load(project), locked=True))
+
+
+def test_a_file_behind_a_password_is_fetched_with_the_secret(project: Path) -> None:
+    with index(WORLD, auth=("me", "s3cret")) as server:
+        host = server.root.replace("://", "://me:${TOKEN}@")
+        url = f"{host}/files/tool/tool-1.0-py3-none-any.whl"
+        (project / "requirements.txt").write_text(f"tool @ {url}\n")
+        with_credential = server.with_credential("me", "s3cret")
+        environ = {**environment(server, project.parent, with_credential), "TOKEN": "s3cret"}
+        outcome = lock_project(load(project), Relock(), environ)
+    assert isinstance(outcome, Locked)
+    assert "s3cret" not in (project / LOCK_FILE).read_text()
+    text = dump(make_plan(load(project), resolution_to_build(load(project), locked=True)))
+    assert f"tool @ {url} --hash=sha256:" in text
+    assert '"id": "TOKEN"' in text
+    assert "s3cret" not in text
+
+
+def test_a_folder_of_this_machine_that_is_left_out_is_told(project: Path) -> None:
+    with index(WORLD) as server:
+        environ = {**environment(server, project.parent), "PIP_FIND_LINKS": "/srv/wheels"}
+        outcome = lock_project(load(project), Relock(), environ)
+    assert isinstance(outcome, Locked)
+    [warning] = outcome.warnings
+    assert warning.startswith(
+        "PIP_FIND_LINKS names /srv/wheels, a folder of this machine: left out"
+    )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import tomllib
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import asdict, replace
 
 from cogpack.errors import UserError
 from cogpack.solver.lock import LOCK_FILE, read_lock
@@ -73,7 +73,7 @@ def test_options_are_read_back_as_they_were_written(options: LockOptions) -> Non
 @given(_options, _options)
 def test_each_difference_is_told_once(one: LockOptions, other: LockOptions) -> None:
     told = list(one.differences(other))
-    assert len(told) == sum(getattr(one, key) != getattr(other, key) for key in vars(one))
+    assert len(told) == sum(getattr(one, key) != getattr(other, key) for key in asdict(one))
     assert [(b, a) for a, b in told] == list(other.differences(one))
 
 
@@ -185,3 +185,10 @@ def test_the_command_line_keeps_and_takes_back_options(project: Path) -> None:
         assert taken.stderr == f"{LOCK_FILE}: 3 packages\n"
         # Without --lock the lock is not looked at.
         assert run("resolve", "--gpu", "a100").returncode == 0
+
+
+def test_a_platform_that_none_is_is_told(tmp_path: Path) -> None:
+    project = write_project(tmp_path / "project")
+    for platform in ("amd64", "linux", "linux/", "windows/amd64"):
+        with pytest.raises(UserError, match="no base image is known for"):
+            Said(platform=platform).composition(project, None)

@@ -6,6 +6,8 @@ import base64
 import hashlib
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -13,6 +15,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from cogpack.errors import UserError
+from cogpack.index.http import Answer, Fetcher
+from cogpack.registry.access import Access
+from cogpack.registry.docker_config import Credential
 from cogpack.registry.errors import RefusedError, UnreachedError
 from cogpack.registry.lookup import MIRRORS, Registries
 from support.registry import Registry, serve
@@ -161,3 +166,123 @@ def test_a_digest_that_is_none_is_not_believed(hub: Upstream, tmp_path: Path) ->
 def test_mirrors_that_cannot_be_read_are_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"docker\.io is not HOST=URL"):
         digest(tmp_path, "docker.io/library/python:3", mirrors="docker.io")
+
+
+def test_a_page_of_a_proxy_is_no_image(hub: Upstream, tmp_path: Path) -> None:
+    for body in (b"<html>log in first</html>", b'{"schemaVersion": 1}', b"{}"):
+        hub.put(HUB_TAG, body)
+        with pytest.raises(UnreachedError, match="something else than an image"):
+            digest(tmp_path, f"{urlsplit(hub.url).netloc}/library/python:3.12-slim")
+
+
+@pytest.mark.parametrize("realm", ["http://[", "http://a:99999/t", "/token", "file:///etc", ""])
+def test_a_server_of_tokens_that_is_none_is_not_asked(
+    hub: Upstream, tmp_path: Path, realm: str
+) -> None:
+    challenge = {"www-authenticate": f'Bearer realm="{realm}"'}
+    hub.put(HUB_TAG, b"", status=401, headers=challenge)
+    with pytest.raises(UnreachedError, match="wants a login"):
+        digest(tmp_path, f"{urlsplit(hub.url).netloc}/library/python:3.12-slim")
+
+
+def test_a_registry_with_tls_sends_nobody_to_a_server_without() -> None:
+    challenge = {"www-authenticate": 'Bearer realm="http://tokens.example.com/"'}
+
+    class Refusing(Fetcher):
+        def get(self, url: str, **_: object) -> Answer:
+            assert url.startswith("https://")
+            return Answer(url, 401, challenge, b"")
+
+    login = Credential("ada", "l0velace")
+    access = Access("https://registry.example.com", Refusing(), lambda: login)
+    with pytest.raises(UnreachedError, match="wants a login, by Bearer http://tokens"):
+        access.ask("base", "https://registry.example.com/v2/base", {})
+
+
+def test_a_server_of_tokens_may_have_a_query_of_its_own(hub: Upstream, tmp_path: Path) -> None:
+    challenge = {"www-authenticate": f'Bearer realm="{hub.url}/given?tenant=1"'}
+    hub.put(HUB_TAG, b"", status=401, headers=challenge)
+    hub.put("/given", {"token": None, "access_token": "t0ken"})
+    with pytest.raises(RefusedError, match="refused the token"):
+        digest(tmp_path, f"{urlsplit(hub.url).netloc}/library/python:3.12-slim")
+    [asked] = [path for path, _ in hub.seen if path.startswith("/given")]
+    assert parse_qs(urlsplit(asked).query) == {
+        "tenant": ["1"],
+        "scope": ["repository:library/python:pull"],
+    }
+
+
+def test_a_token_that_no_header_holds_is_in_no_message(hub: Upstream, tmp_path: Path) -> None:
+    hub.token = "t0ken\nfor: you"
+    with pytest.raises(UnreachedError, match="no token that can be sent") as caught:
+        digest(tmp_path, f"{urlsplit(hub.url).netloc}/library/python:3.12-slim")
+    assert "t0ken" not in str(caught.value)
+
+
+def test_an_identity_token_is_sent_on_to_nobody(hub: Upstream, tmp_path: Path) -> None:
+    with upstream() as other:
+        hub.token = "t0ken"
+        hub.put("/token", b"", status=307, headers={"location": f"{other.url}/token"})
+        log_in(tmp_path, urlsplit(hub.url).netloc, identitytoken="identity")
+        with pytest.raises(UnreachedError, match="sends a form on"):
+            digest(tmp_path, f"{urlsplit(hub.url).netloc}/library/python:3.12-slim")
+        assert other.seen == []
+        assert other.forms == []
+
+
+@pytest.mark.parametrize("mirror", ["http://[", "http://a:b:c", "http://a:99999"])
+def test_a_mirror_that_is_no_address_is_told(tmp_path: Path, mirror: str) -> None:
+    with pytest.raises(UserError, match=f"{MIRRORS}: .*malformed"):
+        digest(tmp_path, "docker.io/library/python:3", mirrors=f"docker.io={mirror}")
+
+
+def test_the_password_of_a_mirror_is_nowhere(hub: Upstream, tmp_path: Path) -> None:
+    hub.put_manifest("library/python:3.12-slim", DIGEST)
+    mirror = hub.url.replace("://", "://ada:l0velace@")
+    reference = "docker.io/library/python:3.12-slim"
+    assert digest(tmp_path, reference, mirrors=f"docker.io={mirror}") == DIGEST
+    assert hub.seen[0][1]["authorization"] == f"Basic {b64('ada:l0velace')}"
+    kept = [path.read_bytes() for path in (tmp_path / "cache").rglob("*") if path.is_file()]
+    assert kept
+    assert not any(b"l0velace" in body for body in kept)
+    with pytest.raises(UserError) as caught:
+        digest(tmp_path, reference, mirrors="ada:l0velace@mirror.example.com")
+    assert "l0velace" not in str(caught.value)
+
+
+def test_a_port_that_is_none_is_a_registry_that_is_not_reached(tmp_path: Path) -> None:
+    with pytest.raises(UnreachedError, match="malformed"):
+        digest(tmp_path, "registry.example.com:99999/base:1")
+
+
+def test_a_registry_that_is_silent_is_asked_once(tmp_path: Path) -> None:
+    with serve() as registry, Registries(environ(tmp_path)) as registries:
+        registry.fault = 503
+        with pytest.raises(UnreachedError, match="503"):
+            registries.digest(f"{registry.address}/team/base:1")
+        registry.fault = 0
+        registry.put("team/other:1")
+        with pytest.raises(UnreachedError, match="did not answer just now"):
+            registries.digest(f"{registry.address}/team/other:1")
+        assert registry.asked == []
+
+
+def test_offline_speaks_no_http(tmp_path: Path) -> None:
+    code = (
+        "import os, sys\n"
+        "from cogpack.registry.lookup import Registries\n"
+        "from cogpack.registry.errors import UnreachedError\n"
+        "with Registries(os.environ, offline=True) as registries:\n"
+        "    try:\n"
+        "        registries.digest('docker.io/library/python:3')\n"
+        "    except UnreachedError:\n"
+        "        print(sorted({'httpx', 'hishel'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environ(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "[]\n", done.stderr
