@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from .origin import Origin
+if TYPE_CHECKING:
+    from .origin import Origin
 
 __all__ = [
     "BuilderError",

@@ -177,7 +177,7 @@ def _failed_download(error: StepFailed, plan: Plan, compiled: CompiledPlan) -> F
     """The failure of a download, told by the line of the project that names it."""
     url = compiled.downloads[error.digest]
     stage = next(stages_of_download(plan, url), None)
-    message = f"{url} cannot be downloaded: {error.reason}"
+    message = f"{url.partition('?')[0]} cannot be downloaded: {error.reason}"
     # The daemon takes whatever it is answered for the file, a refusal's page too.
     hint = (
         "the server refused (a private model needs HF_TOKEN, and a builder with BuildKit 0.21 or "

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from ..plan.composer import Composer
-from ..plan.model import ExportConfig
+from ..plan import parts
 from ..project import Project
 from ..solver.resolution import Resolution
 from .base import Block
 from .layout import SOURCE
+
+if TYPE_CHECKING:
+    from ..plan.composer import Composer
 
 __all__ = ["AppCommand"]
 
@@ -32,7 +34,7 @@ class AppCommand(Block):
 
     def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
         composer.configure(
-            ExportConfig(
+            parts.ExportConfig(
                 env={"PYTHONUNBUFFERED": "1"},
                 cmd=self.command,
                 workdir=SOURCE,

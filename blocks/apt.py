@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from ..origin import Origin
-from ..plan.composer import Composer
-from ..plan.model import CacheMount, Exec, TmpfsMount
+from ..plan import parts
 from ..project import Project
 from ..solver.resolution import Resolution
 from .apt_snapshot import AptSnapshot, apt_snapshot
 from .base import Block
 from .layout import FIXED_TIME, quoted, script
+
+if TYPE_CHECKING:
+    from ..plan.composer import Composer
 
 __all__ = ["Apt"]
 
@@ -61,7 +63,7 @@ class Apt(Block):
         apt = " ".join(("apt-get", _RETRY, *(snapshot.options if snapshot else ())))
         # Without the mode an update that got no lists counts as done.
         update = f"{apt} -o APT::Update::Error-Mode=any update"
-        install = Exec(
+        install = parts.Exec(
             command=script(
                 *([] if resolution.base_images.build.is_known else [_NEEDS_APT]),
                 *(snapshot.commands if snapshot else ()),
@@ -74,9 +76,11 @@ class Apt(Block):
                 f"find / -xdev -newer /tmp/start -exec touch -h -d @{FIXED_TIME} {{}} +",
             ),
             mounts=(
-                CacheMount(id="cogpack-apt", target="/var/cache/apt", sharing="locked"),
-                CacheMount(id=_lists(snapshot), target="/var/lib/apt/lists", sharing="locked"),
-                TmpfsMount(target="/tmp"),  # noqa: S108  # a path in the image
+                parts.CacheMount(id="cogpack-apt", target="/var/cache/apt", sharing="locked"),
+                parts.CacheMount(
+                    id=_lists(snapshot), target="/var/lib/apt/lists", sharing="locked"
+                ),
+                parts.TmpfsMount(target="/tmp"),  # noqa: S108  # a path in the image
             ),
         )
         title = f"install system packages: {' '.join(packages)}"

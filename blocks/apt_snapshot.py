@@ -7,7 +7,7 @@ written anew for one command, which any apt understands.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from ..origin import Origin
 from ..project import Project
@@ -30,8 +30,7 @@ _NONE_HAS = (
 _NOT_MOVED = "these sources of the base image have no path that a snapshot mirror could have:"
 
 
-@dataclass(frozen=True)
-class AptSnapshot:
+class AptSnapshot(Struct, frozen=True):
     """A day of the archives.
 
     timestamp: as apt writes it, `20261101T000000Z`. mirror: a URL with apt's own variables

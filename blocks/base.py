@@ -7,13 +7,15 @@ with whom is the stack's decision.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from ..origin import Origin
-from ..plan.composer import Composer
 from ..project import Project
 from ..solver.requirement import Requirement
 from ..solver.resolution import Resolution
+
+if TYPE_CHECKING:
+    from ..plan.composer import Composer
 
 __all__ = ["Block"]
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from ..plan.composer import Composer, reasons
-from ..plan.model import ExportConfig, ResolvedPackage
+from ..plan import parts
 from ..project import Project
 from ..references import split_digest
 from ..solver.requirement import Requirement
 from ..solver.resolution import Resolution
 from ..solver.universe import BUILD_IMAGE, RUNTIME_IMAGE
 from .base import Block
+
+if TYPE_CHECKING:
+    from ..plan.composer import Composer
 
 __all__ = ["BaseImage"]
 
@@ -43,10 +45,11 @@ class BaseImage(Block):
         labels = {"org.opencontainers.image.base.name": runtime.ref}
         if runtime.digest:
             labels["org.opencontainers.image.base.digest"] = runtime.digest
-        composer.configure(ExportConfig(labels=labels))
+        composer.configure(parts.ExportConfig(labels=labels))
         if own := project.base_image:
+            from ..plan.composer import reasons
+
             # Whoever finds the image missing tells the user's line by this.
-            composer.package(
-                self.name,
-                ResolvedPackage(version=composer.runtime_base, because=reasons([own.origin])),
-            )
+            because = reasons([own.origin])
+            package = parts.ResolvedPackage(version=composer.runtime_base, because=because)
+            composer.package(self.name, package)

@@ -9,7 +9,10 @@ from __future__ import annotations
 from ..project import Project
 from .layout import FIXED_TIME, PYTHON, UV_ENV, VENV
 
-__all__ = ["compile_modules", "uv_env"]
+__all__ = ["compile_library", "compile_modules", "uv_env"]
+
+# What no server has a use for.
+_LEFT_OUT = "site-packages|dist-packages|tests?|idlelib|lib2to3|ensurepip|tkinter|turtledemo"
 
 
 def uv_env(project: Project) -> dict[str, str]:
@@ -30,6 +33,30 @@ def compile_modules(project: Project) -> tuple[str, ...]:
     modules = f"find {VENV}/lib -name '*.py' -newermt @{FIXED_TIME}"
     compile_them = f"{PYTHON} -m compileall -q --invalidation-mode checked-hash -i -"
     return (f"{{ {modules} | {compile_them} || true; }}",)
+
+
+def compile_library(project: Project, before: str) -> tuple[str, ...]:
+    """The commands, if any, that compile the library of the base's own interpreter.
+
+    Docker's images of Python leave its byte code out: every process would compile what it imports.
+    Of byte code whose source a later base has changed nothing is used: the hash differs.
+
+    before: a file that is older than what the commands write, and newer than the library.
+    """
+    if not _compiles(project):
+        return ()
+    place = "import os, sysconfig; print(os.path.realpath(sysconfig.get_path('stdlib')))"
+    # Python 3.10 writes down sets in the order of the hashes.
+    compile_it = (
+        "PYTHONHASHSEED=0 python3 -m compileall -q --invalidation-mode checked-hash "
+        f'-x "^$library/(.*/)?({_LEFT_OUT})/" "$library" || true'
+    )
+    settle = f'find "$library" -newer {before} -exec touch -h -d @{FIXED_TIME} {{}} +'
+    is_bare = 'test -f "$library/os.py" && ! test -d "$library/__pycache__"'
+    return (
+        f'library="$(python3 -c "{place}")"',
+        f"if {is_bare}; then\n  {{ {compile_it}; }} &&\n  {settle}\nfi",
+    )
 
 
 def _compiles(project: Project) -> bool:

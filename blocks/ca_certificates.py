@@ -6,16 +6,18 @@ import base64
 import binascii
 import os
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from ..errors import Fault, UserError
 from ..origin import Origin
-from ..plan.composer import Composer
-from ..plan.model import BindMount, Env, Exec, ExportConfig, MkFile, ScratchInput, TmpfsMount
+from ..plan import parts
 from ..project import Project
 from ..solver.resolution import Resolution
 from .base import Block
 from .layout import FIXED_TIME, script
+
+if TYPE_CHECKING:
+    from ..plan.composer import Composer
 
 __all__ = ["CaCertificates", "read_certificates"]
 
@@ -70,22 +72,24 @@ class CaCertificates(Block):
             "base",
             "ca-files",
             "write down the certificates",
-            ScratchInput(),
+            parts.ScratchInput(),
             [
-                MkFile(path=f"/cogpack-{number}.crt", content=certificate)
+                parts.MkFile(path=f"/cogpack-{number}.crt", content=certificate)
                 for number, certificate in enumerate(read_certificates(self._value), 1)
             ],
             because=[origin],
         )
-        install = Exec(
+        install = parts.Exec(
             command=_INSTALL,
             mounts=(
-                BindMount(source=files, target=_MOUNT),
-                TmpfsMount(target="/tmp"),  # noqa: S108  # a path in the image
+                parts.BindMount(source=files, target=_MOUNT),
+                parts.TmpfsMount(target="/tmp"),  # noqa: S108  # a path in the image
             ),
         )
         title = "trust the certificates"
-        variables = [Env(name=name, value=value) for name, value in sorted(_BUILD_ENV.items())]
+        variables = [
+            parts.Env(name=name, value=value) for name, value in sorted(_BUILD_ENV.items())
+        ]
         stage = composer.stage("base", "ca", title, [install, *variables], because=[origin])
         composer.prepare_environment(
             "base", "environment-ca", title, [install, *variables], because=[origin]
@@ -95,7 +99,7 @@ class CaCertificates(Block):
         else:
             # The bundle is the base's own with ours behind it, so it fits no other base.
             composer.stage("base", "export:ca", title, [install], of="export", because=[origin])
-        composer.configure(ExportConfig(env=_RUNTIME_ENV))
+        composer.configure(parts.ExportConfig(env=_RUNTIME_ENV))
 
 
 def read_certificates(value: str) -> tuple[str, ...]:

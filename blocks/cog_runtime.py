@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from ..plan.composer import Composer
-from ..plan.model import Exec, ExportConfig
+from ..plan import parts
 from ..project import Project
 from ..solver.requirement import Requirement
 from ..solver.resolution import Resolution
 from .base import Block
 from .bytecode import uv_env
 from .layout import PYTHON, SOURCE, UV, VENV, script, settle_times, uv_mounts
+
+if TYPE_CHECKING:
+    from ..plan.composer import Composer
 
 __all__ = ["CogRuntime"]
 
@@ -45,7 +47,7 @@ class CogRuntime(Block):
         if resolution.lock is None:
             self._install(project, resolution, composer)
         composer.configure(
-            ExportConfig(
+            parts.ExportConfig(
                 env={"PYTHONUNBUFFERED": "1", **_reference(project)},
                 cmd=COMMAND,
                 workdir=SOURCE,
@@ -55,7 +57,7 @@ class CogRuntime(Block):
 
     def _install(self, project: Project, resolution: Resolution, composer: Composer) -> None:
         wanted = [f"{name}=={resolution[name].version}" for name in ("cog", "coglet")]
-        install = Exec(
+        install = parts.Exec(
             # What is installed becomes a constraint: the server must get along with the project's
             # own pins, and never move them.
             command=script(

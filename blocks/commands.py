@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from ..plan.composer import Composer
-from ..plan.model import BindMount, Exec, Mount, SecretMount, Workdir
+from ..plan import parts
 from ..project.project import Command
 from .layout import FIXED_TIME, PIP, PIP_ENV, PIP_FOLDER, UV_STAGE, pip_mounts, script
+
+if TYPE_CHECKING:
+    from ..plan.composer import Composer
 
 __all__ = ["add_commands", "add_pip"]
 
@@ -36,7 +39,8 @@ def add_pip(composer: Composer) -> None:
         f"chmod 755 {_LAUNCHER}",
         f"touch -d @{FIXED_TIME} {_LAUNCHER}",
     )
-    composer.side_stage("runtime", PIP.id, "copy pip", UV_STAGE, [Exec(command=copy)])
+    uv = parts.StageInput(id=UV_STAGE)
+    composer.side_stage("runtime", PIP, "copy pip", uv, [parts.Exec(command=copy)])
 
 
 def add_commands(composer: Composer, phase: str, kind: str, commands: Sequence[Command]) -> None:
@@ -53,22 +57,23 @@ def add_commands(composer: Composer, phase: str, kind: str, commands: Sequence[C
             f"{kind}-{number}",
             f"{kind} {_first_line(step.command)}",
             [
-                Workdir(path="/"),
-                Exec(command=step.command, mounts=tuple(_mounts(step)), env=PIP_ENV),
+                parts.Workdir(path="/"),
+                parts.Exec(command=step.command, mounts=tuple(_mounts(step)), env=PIP_ENV),
             ],
             because=(step.origin,),
         )
         composer.export("app", stage)
 
 
-def _mounts(step: Command) -> list[Mount]:
+def _mounts(step: Command) -> list[parts.Mount]:
     secrets = [
-        SecretMount(id=secret.id, target=_place(secret.target or ""), env=secret.env or "")
+        parts.SecretMount(id=secret.id, target=_place(secret.target or ""), env=secret.env or "")
         for secret in step.mounts
     ]
+    pip = parts.StageInput(id=PIP)
     return [
         *pip_mounts(),
-        *(BindMount(source=PIP, source_path=_LAUNCHER, target=name) for name in _PROGRAMS),
+        *(parts.BindMount(source=pip, source_path=_LAUNCHER, target=name) for name in _PROGRAMS),
         *secrets,
     ]
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from ..plan.composer import Composer
-from ..plan.model import ExportConfig
+from ..plan import parts
 from ..project import Project
 from ..solver.resolution import Resolution
 from .base import Block
 from .serving import max_concurrency
+
+if TYPE_CHECKING:
+    from ..plan.composer import Composer
 
 __all__ = ["Concurrency"]
 
@@ -24,4 +26,6 @@ class Concurrency(Block):
         return max_concurrency(project) is not None
 
     def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
-        composer.configure(ExportConfig(env={"COG_MAX_CONCURRENCY": str(max_concurrency(project))}))
+        composer.configure(
+            parts.ExportConfig(env={"COG_MAX_CONCURRENCY": str(max_concurrency(project))})
+        )

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from ..origin import Origin
-from ..plan.composer import Composer
-from ..plan.model import ExportConfig
+from ..plan import parts
 from ..project import CogConfig, Project
 from ..project.section import written
 from ..solver.requirement import Requirement
 from ..solver.resolution import Resolution
 from .base import Block
+
+if TYPE_CHECKING:
+    from ..plan.composer import Composer
 
 __all__ = ["Cuda"]
 
@@ -51,7 +53,7 @@ class Cuda(Block):
 
     def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
         if project.config is not None and project.config.build.gpu:
-            composer.configure(ExportConfig(env=_NVIDIA_ENV))
+            composer.configure(parts.ExportConfig(env=_NVIDIA_ENV))
 
     def _requirements(self, project: Project, config: CogConfig) -> Iterator[Requirement]:
         build = config.build
@@ -71,7 +73,7 @@ class Cuda(Block):
             yield Requirement("cudnn", _series(build.cudnn), origin)
         if build.cudnn and build.cuda and in_image:
             major = build.cudnn.split(".")[0]
-            yield Requirement("system-cudnn", f"=={major}", config.origin("build.cudnn"))
+            yield Requirement("system-cudnn", _series(major), config.origin("build.cudnn"))
         for step in (*project.pre_install, *project.run):
             if not own and _compiles(step.command):
                 yield Requirement("cuda-toolkit", "", step.origin)

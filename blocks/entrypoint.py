@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from ..origin import Origin
-from ..plan.composer import Composer
-from ..plan.model import ExportConfig
+from ..plan import parts
 from ..project import Project
 from ..solver.resolution import Resolution
 from .base import Block
+
+if TYPE_CHECKING:
+    from ..plan.composer import Composer
 
 __all__ = ["Entrypoint"]
 
@@ -33,5 +35,7 @@ class Entrypoint(Block):
     def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
         # Cog's tools look at the label before they put an init in front themselves.
         composer.configure(
-            ExportConfig(entrypoint=("/usr/bin/tini", "--"), labels={"run.cog.has_init": "true"})
+            parts.ExportConfig(
+                entrypoint=("/usr/bin/tini", "--"), labels={"run.cog.has_init": "true"}
+            )
         )

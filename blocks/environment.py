@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from ..errors import Fault, UserError
-from ..plan.composer import Composer
-from ..plan.model import Env, ExportConfig
+from ..plan import parts
 from ..project import Project
 from ..solver.resolution import Resolution
 from .base import Block
+
+if TYPE_CHECKING:
+    from ..plan.composer import Composer
 
 __all__ = ["Environment"]
 
@@ -34,10 +36,12 @@ class Environment(Block):
             "app-deps",
             "environment",
             "set the project's variables",
-            [Env(name=one.name, value=one.value) for one in project.environment],
+            [parts.Env(name=one.name, value=one.value) for one in project.environment],
             because=[one.origin for one in project.environment],
         )
-        composer.configure(ExportConfig(env={one.name: one.value for one in project.environment}))
+        composer.configure(
+            parts.ExportConfig(env={one.name: one.value for one in project.environment})
+        )
 
 
 def _refuse_secrets(project: Project) -> None:

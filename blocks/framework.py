@@ -7,16 +7,18 @@ that a change of those neither installs nor sends it again.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from ..plan.composer import Composer
-from ..plan.model import Exec, Workdir
+from ..plan import parts
 from ..project import Entry, Project
 from ..solver.resolution import Choice, Resolution
 from .base import Block
 from .bytecode import uv_env
 from .layout import PYTHON, SOURCE, UV, VENV, quoted, script, settle_times, uv_mounts
 from .requirement_files import INDEXES, requirement_mounts
+
+if TYPE_CHECKING:
+    from ..plan.composer import Composer
 
 __all__ = ["Framework"]
 
@@ -51,8 +53,8 @@ class Framework(Block):
             self.name,
             f"install {titles}",
             [
-                Workdir(path=SOURCE),
-                Exec(
+                parts.Workdir(path=SOURCE),
+                parts.Exec(
                     command=self._command(given, resolution, chosen),
                     mounts=(*uv_mounts(), *requirement_mounts(project, (INDEXES,), given.values())),
                     env=uv_env(project),

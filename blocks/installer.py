@@ -6,9 +6,9 @@ How one of them installs is its own; nothing here knows its commands.
 from __future__ import annotations
 
 from abc import abstractmethod
+from typing import TYPE_CHECKING
 
-from ..plan.composer import Composer
-from ..plan.model import Exec, Mount, Workdir
+from ..plan import parts
 from ..project import Project
 from ..solver.requirement import Requirement
 from ..solver.resolution import Resolution
@@ -16,6 +16,9 @@ from .base import Block
 from .demands import demands
 from .layout import SOURCE
 from .requirement_files import CONSTRAINTS, REQUIREMENTS, requirement_mounts
+
+if TYPE_CHECKING:
+    from ..plan.composer import Composer
 
 __all__ = ["Installer"]
 
@@ -41,13 +44,13 @@ class Installer(Block):
             "app-deps",
             "packages",
             "install the project's packages",
-            [Workdir(path=SOURCE), self.install(project, files)],
+            [parts.Workdir(path=SOURCE), self.install(project, files)],
             because=[entry.origin for entry in entries],
         )
         composer.export("app", stage)
 
     @abstractmethod
-    def install(self, project: Project, files: tuple[Mount, ...]) -> Exec:
+    def install(self, project: Project, files: tuple[parts.Mount, ...]) -> parts.Exec:
         """The command that installs what REQUIREMENTS lists within CONSTRAINTS.
 
         files: the mounts that bring both, and the secrets of their URLs.

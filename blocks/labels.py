@@ -8,12 +8,10 @@ the same image under another release of it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from ..plan.composer import Composer
-from ..plan.model import ExportConfig
+from ..plan import parts
 from ..project import CogConfig, Project
 from ..project.cogyaml import RunItem, Weights
 from ..project.revision import read_revision
@@ -21,6 +19,9 @@ from ..project.section import Section, as_data, written
 from ..solver.resolution import Resolution
 from .base import Block
 from .serving import max_concurrency
+
+if TYPE_CHECKING:
+    from ..plan.composer import Composer
 
 __all__ = ["Labels"]
 
@@ -37,6 +38,8 @@ class Labels(Block):
     def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
         if project.config is None:
             return
+        import json
+
         config = dict(_config(project, project.config, resolution))
         labels = {
             "run.cog.config": json.dumps(config, ensure_ascii=False, separators=(",", ":")),
@@ -48,7 +51,7 @@ class Labels(Block):
             )
         if revision := read_revision(project.root):
             labels["org.opencontainers.image.revision"] = revision
-        composer.configure(ExportConfig(labels=labels))
+        composer.configure(parts.ExportConfig(labels=labels))
 
 
 def _config(

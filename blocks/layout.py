@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable
 
-from ..plan.model import BindMount, CacheMount, Mount, StageInput, TmpfsMount
+from ..plan import parts
 
 __all__ = [
     "BARE_ENVIRONMENT",
@@ -37,13 +37,13 @@ PYTHON_HOME = "/opt/python"
 SOURCE = "/src"
 UV = "/run/cogpack/uv/bin/uv"
 UV_CACHE = "/root/.cache/uv"
-UV_STAGE = StageInput(id="uv")
+UV_STAGE = "uv"
 
 # The base with an empty virtual environment, and nothing else on it: what is installed over it
 # need not be installed again when system packages change.
-BARE_ENVIRONMENT = StageInput(id="python")
+BARE_ENVIRONMENT = "python"
 
-PIP = StageInput(id="pip")
+PIP = "pip"
 PIP_FOLDER = "/opt/pip"
 
 # The virtual environment has no pip of its own; a mounted copy installs into it all the same.
@@ -97,22 +97,25 @@ def forget_times() -> str:
     )
 
 
-def pip_cache() -> CacheMount:
+def pip_cache() -> parts.CacheMount:
     """pip's own cache, shared by every build on the builder."""
-    return CacheMount(id="cogpack-pip", target="/root/.cache/pip")
+    return parts.CacheMount(id="cogpack-pip", target="/root/.cache/pip")
 
 
-def pip_mounts() -> tuple[Mount, ...]:
+def pip_mounts() -> tuple[parts.Mount, ...]:
     """The copy of pip and its cache; it works with the variables of PIP_ENV."""
-    return (pip_cache(), BindMount(source=PIP, source_path=PIP_FOLDER, target=PIP_FOLDER))
+    pip = parts.StageInput(id=PIP)
+    return (pip_cache(), parts.BindMount(source=pip, source_path=PIP_FOLDER, target=PIP_FOLDER))
 
 
-def uv_mounts() -> tuple[Mount, ...]:
+def uv_mounts() -> tuple[parts.Mount, ...]:
     """uv, its cache and a /tmp for one command: none of them is in any layer."""
     return (
-        CacheMount(id="cogpack-uv", target=UV_CACHE),
-        BindMount(source=UV_STAGE, source_path="/opt/uv", target="/run/cogpack/uv"),
-        TmpfsMount(target="/tmp"),  # noqa: S108  # a path in the image
+        parts.CacheMount(id="cogpack-uv", target=UV_CACHE),
+        parts.BindMount(
+            source=parts.StageInput(id=UV_STAGE), source_path="/opt/uv", target="/run/cogpack/uv"
+        ),
+        parts.TmpfsMount(target="/tmp"),  # noqa: S108  # a path in the image
     )
 
 

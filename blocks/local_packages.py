@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from ..plan.composer import Composer
-from ..plan.model import Exec, TmpfsMount, Workdir
+from ..plan import parts
 from ..project import Project
 from ..solver.resolution import Resolution
 from .base import Block
@@ -26,14 +25,14 @@ from .layout import (
 )
 from .requirement_files import CONSTRAINTS, LOCAL, requirement_mounts
 
+if TYPE_CHECKING:
+    from ..plan.composer import Composer
+
 __all__ = ["LocalPackages"]
 
 # pip keeps wheels that it built by path, name and version: what another build, or this project an
 # hour ago, had under the same path must not be taken for what is there now.
-_PIP_TMPFS = (
-    TmpfsMount(target="/tmp"),  # noqa: S108  # a path in the image
-    TmpfsMount(target="/root/.cache/pip/wheels"),
-)
+_PIP_TMPFS = ("/tmp", "/root/.cache/pip/wheels")  # noqa: S108  # paths in the image
 
 
 class LocalPackages(Block):
@@ -65,17 +64,21 @@ class LocalPackages(Block):
         )
         wanted = f"--requirement {LOCAL} --constraint {CONSTRAINTS} {quoted(kept)}".rstrip()
         if project.config is not None and project.config.cogpack.installer == "pip":
-            install = Exec(
+            install = parts.Exec(
                 command=script(
                     f"python -m pip install --no-compile {wanted}",
                     *compile_modules(project),
                     settle_times(VENV),
                 ),
-                mounts=(*pip_mounts(), *_PIP_TMPFS, *files),
+                mounts=(
+                    *pip_mounts(),
+                    *(parts.TmpfsMount(target=one) for one in _PIP_TMPFS),
+                    *files,
+                ),
                 env=PIP_ENV | QUIET_PYTHON,
             )
         else:
-            install = Exec(
+            install = parts.Exec(
                 # Without a refresh uv takes a folder for unchanged as long as its pyproject.toml
                 # is, and builds of other projects had folders at the same path.
                 command=script(
@@ -91,7 +94,7 @@ class LocalPackages(Block):
             "app-deps",
             self.name,
             f"install from the project: {' '.join(entry.path for entry in local)}",
-            [Workdir(path=SOURCE), install],
+            [parts.Workdir(path=SOURCE), install],
             because=[entry.origin for entry in local],
         )
         composer.export("app", stage)

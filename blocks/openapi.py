@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from ..errors import Fault, UserError
 from ..origin import Origin
-from ..plan.composer import Composer
-from ..plan.model import Copy, ExportConfig, MkFile, ScratchInput
+from ..plan import parts
 from ..project import Project
 from ..solver.resolution import Resolution
 from .base import Block
 from .layout import FIXED_TIME, SOURCE
+
+if TYPE_CHECKING:
+    from ..plan.composer import Composer
 
 __all__ = ["OpenApi"]
 
@@ -46,6 +47,8 @@ class OpenApi(Block):
         document = _document(project, resolution["cog"].version)
         if document is None:
             return
+        import json
+
         text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
         targets = (project.predictor, project.trainer)
         because = [target.origin for target in targets if target is not None]
@@ -53,8 +56,8 @@ class OpenApi(Block):
             "app-source",
             "openapi-file",
             "write down the API",
-            ScratchInput(),
-            [MkFile(path="/openapi_schema.json", content=text)],
+            parts.ScratchInput(),
+            [parts.MkFile(path="/openapi_schema.json", content=text)],
             because=because,
         )
         # A copy sets the time of the folder too; a file made in it would leave the clock's there.
@@ -62,12 +65,12 @@ class OpenApi(Block):
             "app-source",
             "openapi",
             "add the API",
-            ScratchInput(),
-            [Copy(source=file, dest=_FOLDER, time=FIXED_TIME)],
+            parts.ScratchInput(),
+            [parts.Copy(source=file, dest=_FOLDER, time=FIXED_TIME)],
             because=because,
         )
         composer.export("app", stage)
-        composer.configure(ExportConfig(labels={"run.cog.openapi_schema": text}))
+        composer.configure(parts.ExportConfig(labels={"run.cog.openapi_schema": text}))
 
 
 def _document(project: Project, version: str) -> dict[str, object] | None:
@@ -79,6 +82,8 @@ def _document(project: Project, version: str) -> dict[str, object] | None:
 
 
 def _given(path: Path) -> dict[str, object]:
+    import json
+
     origin = Origin(asker=f"${_VARIABLE}")
     try:
         document = json.loads(path.read_bytes())

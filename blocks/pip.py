@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ..plan.model import Exec, Mount, TmpfsMount
+from ..plan import parts
 from ..project import Project
 from .bytecode import compile_modules
 from .installer import Installer
@@ -27,8 +27,8 @@ class Pip(Installer):
             and bool(project.requirements.entries)
         )
 
-    def install(self, project: Project, files: tuple[Mount, ...]) -> Exec:
-        return Exec(
+    def install(self, project: Project, files: tuple[parts.Mount, ...]) -> parts.Exec:
+        return parts.Exec(
             command=script(
                 f"python -m pip install --no-compile --requirement {REQUIREMENTS} "
                 f"--constraint {CONSTRAINTS}",
@@ -37,7 +37,7 @@ class Pip(Installer):
             ),
             mounts=(
                 *pip_mounts(),
-                TmpfsMount(target="/tmp"),  # noqa: S108  # a path in the image
+                parts.TmpfsMount(target="/tmp"),  # noqa: S108  # a path in the image
                 *files,
             ),
             env=PIP_ENV | QUIET_PYTHON,

@@ -5,13 +5,15 @@ It is in a stage beside the chain, mounted where they run.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from ..plan.composer import Composer
 from ..project import Project
 from ..solver.resolution import Resolution
 from .base import Block
 from .commands import add_pip
+
+if TYPE_CHECKING:
+    from ..plan.composer import Composer
 
 __all__ = ["PipTool"]
 

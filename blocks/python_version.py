@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from ..errors import UserError
 from ..origin import Origin
-from ..plan.composer import Composer
-from ..plan.model import Env, Exec, ExportConfig, Layer, SecretMount
+from ..plan import parts
 from ..project import Project
 from ..project.redact import Url
 from ..solver.requirement import Requirement
 from ..solver.resolution import Resolution
 from .base import Block
-from .bytecode import uv_env
+from .bytecode import compile_library, uv_env
 from .layout import (
     BARE_ENVIRONMENT,
     PYTHON_HOME,
@@ -29,6 +28,9 @@ from .layout import (
     uv_mounts,
 )
 from .requirement_files import credential_fault
+
+if TYPE_CHECKING:
+    from ..plan.composer import Composer
 
 __all__ = ["PythonVersion"]
 
@@ -64,8 +66,12 @@ class PythonVersion(Block):
         _sources(project)  # a label holds them even where the base has a Python
         version = resolution["python"].version
         if "python" in resolution.base_images.build.provides:
-            make = Exec(
-                command=_script(*_check(project), f"python3 -m venv --without-pip {VENV}"),
+            make = parts.Exec(
+                command=_script(
+                    *_check(project),
+                    f"python3 -m venv --without-pip {VENV}",
+                    *compile_library(project, f"{VENV}/pyvenv.cfg"),
+                ),
                 env=QUIET_PYTHON,
             )
         else:
@@ -74,19 +80,19 @@ class PythonVersion(Block):
         # It stands beside the system packages: a change of them makes no other environment.
         environment = composer.side_stage(
             "runtime",
-            BARE_ENVIRONMENT.id,
+            BARE_ENVIRONMENT,
             title,
             composer.environment_base,
             [
                 make,
-                Env(name="VIRTUAL_ENV", value=VENV),
-                Env(name="PATH", value=f"{VENV}/bin", prepend=True),
+                parts.Env(name="VIRTUAL_ENV", value=VENV),
+                parts.Env(name="PATH", value=f"{VENV}/bin", prepend=True),
             ],
             because=_because(project, resolution),
         )
-        composer.stage("runtime", "venv", title, [Layer(stage=environment.id)])
+        composer.stage("runtime", "venv", title, [parts.Layer(stage=environment.id)])
         composer.export("runtime", environment)
-        composer.configure(ExportConfig(env={"VIRTUAL_ENV": VENV}, path=(f"{VENV}/bin",)))
+        composer.configure(parts.ExportConfig(env={"VIRTUAL_ENV": VENV}, path=(f"{VENV}/bin",)))
 
 
 def _because(project: Project, resolution: Resolution) -> tuple[Origin, ...]:
@@ -109,7 +115,7 @@ def _check(project: Project) -> Iterator[str]:
     )
 
 
-def _managed(version: str, project: Project) -> Exec:
+def _managed(version: str, project: Project) -> parts.Exec:
     """uv's own build of the interpreter, for a base that has none: NVIDIA's images, for one.
 
     What it downloads stays in the cache of the builder, so that another base fetches nothing anew.
@@ -123,7 +129,7 @@ def _managed(version: str, project: Project) -> Exec:
         if url.variables
     ]
     plain = {name: url.raw for name, (url, _) in sources.items() if not url.variables}
-    return Exec(
+    return parts.Exec(
         command=_script(
             *exports,
             f"{UV} python install --no-bin {version}",
@@ -131,7 +137,7 @@ def _managed(version: str, project: Project) -> Exec:
             # What uv keeps for the next install there.
             f"rm -rf {PYTHON_HOME}/.gitignore {PYTHON_HOME}/.lock {PYTHON_HOME}/.temp",
         ),
-        mounts=(*uv_mounts(), *(SecretMount(id=name, env=name) for name in secrets)),
+        mounts=(*uv_mounts(), *(parts.SecretMount(id=name, env=name) for name in secrets)),
         env={
             **uv_env(project),
             "UV_PYTHON_CACHE_DIR": f"{UV_CACHE}/python",

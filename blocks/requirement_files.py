@@ -7,26 +7,20 @@ repeat an install; they never hold a credential.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from ..errors import Fault, UserError
 from ..origin import Origin
-from ..plan.composer import Composer
-from ..plan.model import (
-    BindMount,
-    LocalInput,
-    MkFile,
-    Mount,
-    ScratchInput,
-    SecretMount,
-    StageInput,
-)
+from ..plan import parts
 from ..project import Project
 from ..project.redact import Url
 from ..project.requirements import Entry, Options, RequirementsFile
 from ..solver.resolution import Resolution
 from .base import Block
 from .layout import SOURCE
+
+if TYPE_CHECKING:
+    from ..plan.composer import Composer
 
 __all__ = [
     "CONSTRAINTS",
@@ -35,11 +29,12 @@ __all__ = [
     "REQUIREMENTS",
     "RequirementFiles",
     "credential_fault",
+    "refuse_credentials",
     "requirement_mounts",
 ]
 
 _FOLDER = "/run/cogpack"
-_STAGE = StageInput(id="requirements")
+_STAGE = "requirements"
 REQUIREMENTS = f"{_FOLDER}/requirements.txt"
 CONSTRAINTS = f"{_FOLDER}/constraints.txt"
 INDEXES = f"{_FOLDER}/indexes.txt"
@@ -66,7 +61,7 @@ class RequirementFiles(Block):
         if resolution.lock is not None:
             return
         read = project.requirements
-        _refuse_credentials(read)
+        refuse_credentials(read)
         indexes = "".join(f"{line}\n" for line in _option_lines(read.options))
         chosen = "".join(
             f"{choice.package}=={choice.version}\n" for choice in resolution if choice.index
@@ -80,11 +75,11 @@ class RequirementFiles(Block):
             files[LOCAL] = indexes + _lines(read.entries)
         composer.side_stage(
             "system-deps",
-            _STAGE.id,
+            _STAGE,
             "write down the requirements",
-            ScratchInput(),
+            parts.ScratchInput(),
             [
-                MkFile(path=path.removeprefix(_FOLDER), content=content)
+                parts.MkFile(path=path.removeprefix(_FOLDER), content=content)
                 for path, content in sorted(files.items())
             ],
         )
@@ -92,7 +87,7 @@ class RequirementFiles(Block):
 
 def requirement_mounts(
     project: Project, files: Iterable[str], entries: Iterable[Entry]
-) -> tuple[Mount, ...]:
+) -> tuple[parts.Mount, ...]:
     """What an installer needs mounted: files, local packages, and secrets of the URLs.
 
     files: of REQUIREMENTS, LOCAL, CONSTRAINTS and INDEXES those that it reads; a change of another
@@ -100,20 +95,21 @@ def requirement_mounts(
     Local wheels, archives and folders are mounted where the source will be: an editable install
     then points to where its code is at run time.
     """
-    mounts: list[Mount] = [
-        BindMount(source=_STAGE, source_path=path.removeprefix(_FOLDER), target=path)
+    source = parts.StageInput(id=_STAGE)
+    mounts: list[parts.Mount] = [
+        parts.BindMount(source=source, source_path=path.removeprefix(_FOLDER), target=path)
         for path in sorted(files)
     ]
     if local := _local_paths(entries, project.requirements.options):
         mounts.append(
-            BindMount(
-                source=LocalInput(include=local, exclude=project.ignore.all),
+            parts.BindMount(
+                source=parts.LocalInput(include=local, exclude=project.ignore.all),
                 target=SOURCE,
                 writable=True,
             )
         )
     names = {name for url, _ in _urls(project.requirements) for name in url.variables}
-    mounts += [SecretMount(id=name, env=name) for name in sorted(names)]
+    mounts += [parts.SecretMount(id=name, env=name) for name in sorted(names)]
     return tuple(mounts)
 
 
@@ -169,7 +165,8 @@ def _urls(read: RequirementsFile) -> Iterator[tuple[Url, Origin]]:
             yield place.url, place.origin
 
 
-def _refuse_credentials(read: RequirementsFile) -> None:
+def refuse_credentials(read: RequirementsFile) -> None:
+    """Raises UserError when a credential stands in a URL: files of a plan hold these as written."""
     faults = [credential_fault(origin) for url, origin in _urls(read) if url.has_credentials]
     if faults:
         raise UserError(faults)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from ..plan.composer import Composer
 from ..project import Project
 from ..solver.resolution import Resolution
 from .base import Block
 from .commands import add_commands
+
+if TYPE_CHECKING:
+    from ..plan.composer import Composer
 
 __all__ = ["Run"]
 

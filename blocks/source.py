@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from ..plan.composer import Composer
-from ..plan.model import Copy, LocalInput, ScratchInput
+from ..plan import parts
 from ..project import Project
 from ..solver.resolution import Resolution
 from .base import Block
 from .layout import FIXED_TIME, SOURCE
 from .weight_files import WeightFiles, literal
+
+if TYPE_CHECKING:
+    from ..plan.composer import Composer
 
 __all__ = ["Source"]
 
@@ -41,10 +43,10 @@ class Source(Block):
             "app-source",
             "source",
             "copy the project",
-            ScratchInput(),
+            parts.ScratchInput(),
             [
-                Copy(
-                    source=LocalInput(exclude=(*project.ignore.all, *elsewhere)),
+                parts.Copy(
+                    source=parts.LocalInput(exclude=(*project.ignore.all, *elsewhere)),
                     dest=SOURCE,
                     owner="0:0",
                     time=FIXED_TIME,

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from ..plan.composer import Composer
-from ..plan.model import ExportConfig
+from ..plan import parts
 from ..project import Project
 from ..solver.resolution import Resolution
 from .base import Block
+
+if TYPE_CHECKING:
+    from ..plan.composer import Composer
 
 __all__ = ["Train"]
 
@@ -24,4 +26,6 @@ class Train(Block):
 
     def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
         if project.config is not None and project.config.train:
-            composer.configure(ExportConfig(env={"COG_TRAIN_TYPE_STUB": project.config.train}))
+            composer.configure(
+                parts.ExportConfig(env={"COG_TRAIN_TYPE_STUB": project.config.train})
+            )

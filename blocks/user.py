@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import shlex
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from ..plan.composer import Composer
-from ..plan.model import Exec, ExportConfig, MkDir, Op
+from ..plan import parts
 from ..project import Project
 from ..solver.resolution import Resolution
 from .base import Block
 from .layout import FIXED_TIME, script
+
+if TYPE_CHECKING:
+    from ..plan.composer import Composer
 
 __all__ = ["User"]
 
@@ -39,20 +41,20 @@ class User(Block):
         user = project.config.cogpack.user
         name, _, group = user.partition(":")
         because = (project.config.origin("cogpack.user"),)
-        ops: list[Op]
+        ops: list[parts.Op]
         if name.isdecimal():
             owner = f"{name}:{group}" if group.isdecimal() else f"{name}:{name}"
-            ops = [MkDir(path=_HOME, mode=0o755, owner=owner)]
+            ops = [parts.MkDir(path=_HOME, mode=0o755, owner=owner)]
             title, env = f"make a home for user {name}", {"HOME": _HOME}
         else:
-            ops, title, env = [Exec(command=_add(name, group))], f"add user {name}", {}
+            ops, title, env = [parts.Exec(command=_add(name, group))], f"add user {name}", {}
         built = composer.stage("system-deps", "user", title, ops, because=because)
         if composer.one_base:
             composer.export("runtime", built)
         else:
             # The list of accounts is the base's own with one more, so it fits no other base.
             composer.stage("runtime", "export:user", title, ops, of="export", because=because)
-        composer.configure(ExportConfig(user=user, env=env))
+        composer.configure(parts.ExportConfig(user=user, env=env))
 
 
 def _add(name: str, group: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ..plan.model import Exec, Mount
+from ..plan import parts
 from ..project import Project
 from .bytecode import uv_env
 from .installer import Installer
@@ -23,8 +23,8 @@ class Uv(Installer):
     def detect(cls, project: Project) -> bool:
         return bool(project.requirements.entries)
 
-    def install(self, project: Project, files: tuple[Mount, ...]) -> Exec:
-        return Exec(
+    def install(self, project: Project, files: tuple[parts.Mount, ...]) -> parts.Exec:
+        return parts.Exec(
             command=script(
                 f"{UV} pip install --python {PYTHON} --requirement {REQUIREMENTS} "
                 f"--constraint {CONSTRAINTS}",

@@ -5,18 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from ..plan.composer import Composer
-from ..plan.model import (
-    BindMount,
-    Exec,
-    LocalInput,
-    MkFile,
-    Mount,
-    ScratchInput,
-    SecretMount,
-    StageInput,
-    Workdir,
-)
+from ..plan import parts
 from ..project import Project
 from ..project.optional import chosen_extras, chosen_groups
 from ..solver.requirement import Requirement
@@ -37,13 +26,14 @@ from .layout import (
 )
 
 if TYPE_CHECKING:
+    from ..plan.composer import Composer
     from ..project.uv_lock import LockedPackage, UvLock
 
 __all__ = ["LockedLocalPackages", "LockedPackages"]
 
 # What stands in pyproject.toml and uv.lock is all that uv needs as long as nothing is built.
 _FILES = ("pyproject.toml", "uv.lock")
-_LISTS = StageInput(id="locked")
+_LISTS = "locked"
 _FOLDER = "/run/cogpack/locked"
 
 _SYNC = f"{UV} sync --project {SOURCE} --frozen --inexact --python {PYTHON}"
@@ -88,7 +78,7 @@ class LockedPackages(Block):
         secrets = _secrets(project)
         for name, by_index in layers:
             packages = [one for members in by_index.values() for one in members]
-            install = Exec(
+            install = parts.Exec(
                 command=script(*_installs(name, by_index, project), settle_times(VENV)),
                 mounts=(*uv_mounts(), *_list_mounts(name, by_index), *secrets),
                 env=uv_env(project),
@@ -103,13 +93,13 @@ class LockedPackages(Block):
             composer.export("app", stage)
         local = [one.name for one in self.selected(project) if one.path]
         left_out = "".join(f" --no-install-package {name}" for name in local)
-        sync = Exec(
+        sync = parts.Exec(
             command=script(
                 f"{_SYNC}{_choice(project)} --no-install-project{left_out}", settle_times(VENV)
             ),
             mounts=(
                 *uv_mounts(),
-                BindMount(source=LocalInput(include=_FILES), target=SOURCE),
+                parts.BindMount(source=parts.LocalInput(include=_FILES), target=SOURCE),
                 *secrets,
             ),
             env=_env(project),
@@ -170,14 +160,14 @@ class LockedLocalPackages(Block):
         include = ("**",) if lock.root.installed else (*_FILES, *sorted(paths - {"."}))
         # What uv reads must be there, whatever .dockerignore leaves out of the image.
         exclude = (*project.ignore.all, *(f"!{name}" for name in _FILES))
-        sync = Exec(
+        sync = parts.Exec(
             command=script(
                 f"{_SYNC}{_choice(project)} --refresh", forget_times(), settle_times(VENV)
             ),
             mounts=(
                 *uv_mounts(),
-                BindMount(
-                    source=LocalInput(include=include, exclude=exclude),
+                parts.BindMount(
+                    source=parts.LocalInput(include=include, exclude=exclude),
                     target=SOURCE,
                     writable=True,
                 ),
@@ -189,7 +179,7 @@ class LockedLocalPackages(Block):
             "app-deps",
             "local-packages",
             f"install from the project: {' '.join(sorted(one.path for one in local))}",
-            [Workdir(path=SOURCE), sync],
+            [parts.Workdir(path=SOURCE), sync],
             because=[one.origin for one in local],
         )
         composer.export("app", stage)
@@ -223,12 +213,12 @@ def _write_lists(
     composer: Composer, layers: Iterable[tuple[str, Mapping[str, list[LockedPackage]]]]
 ) -> None:
     files = [
-        MkFile(path=f"/{name}-{number}.txt", content="".join(map(_line, packages)))
+        parts.MkFile(path=f"/{name}-{number}.txt", content="".join(map(_line, packages)))
         for name, by_index in layers
         for number, packages in enumerate(by_index.values(), 1)
     ]
     composer.side_stage(
-        "system-deps", _LISTS.id, "write down what is locked", ScratchInput(), files
+        "system-deps", _LISTS, "write down what is locked", parts.ScratchInput(), files
     )
 
 
@@ -237,15 +227,16 @@ def _line(package: LockedPackage) -> str:
     return f"{package.name}=={package.version}{hashes}\n"
 
 
-def _list_mounts(name: str, by_index: Mapping[str, object]) -> list[Mount]:
+def _list_mounts(name: str, by_index: Mapping[str, object]) -> list[parts.Mount]:
     files = [f"{name}-{number}.txt" for number in range(1, len(by_index) + 1)]
+    source = parts.StageInput(id=_LISTS)
     return [
-        BindMount(source=_LISTS, source_path=f"/{file}", target=f"{_FOLDER}/{file}")
+        parts.BindMount(source=source, source_path=f"/{file}", target=f"{_FOLDER}/{file}")
         for file in files
     ]
 
 
-def _secrets(project: Project) -> list[Mount]:
+def _secrets(project: Project) -> list[parts.Mount]:
     """The credentials of named indexes, under the names that uv reads; none need be given."""
     indexes = project.pyproject.indexes if project.pyproject else ()
     words = [
@@ -254,7 +245,7 @@ def _secrets(project: Project) -> list[Mount]:
         if name
     ]
     variables = [f"UV_INDEX_{word}_{kind}" for word in words for kind in ("USERNAME", "PASSWORD")]
-    return [SecretMount(id=name, env=name, required=False) for name in sorted(set(variables))]
+    return [parts.SecretMount(id=name, env=name, required=False) for name in sorted(set(variables))]
 
 
 def _env(project: Project) -> dict[str, str]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from ..compat.tables import Tables
-from ..plan.composer import Composer
-from ..plan.model import Exec, ImageInput, Input
+from ..plan import parts
 from ..project import Project
 from ..solver.requirement import Requirement
 from ..solver.resolution import Resolution
 from .base import Block
 from .layout import UV_STAGE, pip_cache
+
+if TYPE_CHECKING:
+    from ..plan.composer import Composer
 
 __all__ = ["UvTool"]
 
@@ -33,11 +35,11 @@ class UvTool(Block):
         version = resolution["uv"].version
         composer.side_stage(
             "runtime",
-            UV_STAGE.id,
+            UV_STAGE,
             f"fetch uv {version}",
             _image_with_pip(resolution, composer),
             [
-                Exec(
+                parts.Exec(
                     command="python3 -m pip install --disable-pip-version-check --no-deps "
                     "--only-binary :all: --root-user-action ignore --target /opt/uv "
                     f"uv=={version}",
@@ -48,7 +50,7 @@ class UvTool(Block):
         )
 
 
-def _image_with_pip(resolution: Resolution, composer: Composer) -> Input:
+def _image_with_pip(resolution: Resolution, composer: Composer) -> parts.Input:
     """The base, when it is known to have a Python; else the smallest image of the tables with one.
 
     The user's own base may have a Python without pip. uv is one static program: it runs on the base
@@ -60,4 +62,4 @@ def _image_with_pip(resolution: Resolution, composer: Composer) -> Input:
     minor = resolution["python"].version.rpartition(".")[0]
     rows = [row for row in Tables.load().base_images if row.python]
     fitting = [row for row in rows if row.python.startswith(f"{minor}.")] or rows
-    return ImageInput(ref=min(fitting, key=lambda row: (row.rank, row.ref)).ref)
+    return parts.ImageInput(ref=min(fitting, key=lambda row: (row.rank, row.ref)).ref)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..errors import CogpackError
 from ..origin import Origin
-from ..plan.model import DOWNLOADED, Copy, HttpInput
+from ..plan import parts
 from ..project import Project
 from ..project.cogyaml import Weights
 from ..project.weight_places import is_remote
 from ..project.weight_sources import RemoteFile, RemoteSource
 from .layout import FIXED_TIME
-from .weight_files import LARGE
+from .weight_files import LARGE, WeightLayer
 
 __all__ = ["Download", "DownloadLayer", "download_layers"]
 
@@ -41,12 +41,14 @@ class DownloadLayer:
     origin: Origin
 
     @property
-    def copies(self) -> list[Copy]:
+    def copies(self) -> list[parts.Copy]:
         """What puts the files into place."""
         return [
-            Copy(
-                source=HttpInput(url=one.file.url, digest=one.file.digest, token=one.file.token),
-                src=DOWNLOADED,
+            parts.Copy(
+                source=parts.HttpInput(
+                    url=one.file.url, digest=one.file.digest, token=one.file.token
+                ),
+                src=parts.DOWNLOADED,
                 dest=one.dest,
                 owner="0:0",
                 mode=0o644,
@@ -56,9 +58,12 @@ class DownloadLayer:
         ]
 
 
-def download_layers(project: Project) -> tuple[DownloadLayer, ...]:
+def download_layers(
+    project: Project, local: Sequence[WeightLayer] = ()
+) -> tuple[DownloadLayer, ...]:
     """The layers of a project's remote weights, in the order of cog.yaml.
 
+    local: the layers of the weights of this machine, which lie below these.
     Of each entry the small files are one layer, and each large one is its own; where those would
     be too many they share layers, neighbours together.
     Raises CogpackError when the files were not asked for yet.
@@ -72,7 +77,9 @@ def download_layers(project: Project) -> tuple[DownloadLayer, ...]:
             "the remote weights of the project were not asked for",
             hint="cogpack.with_weights does it, before make_plan",
         )
-    files = {entry.name: tuple(_files(entry, project.remote_weights)) for entry in entries}
+    copies = sorted((copy for layer in local for copy in layer.copies), key=lambda one: one.source)
+    later = {place: copy.source for copy in copies for place in copy.places}
+    files = {entry.name: tuple(_files(entry, project.remote_weights, later)) for entry in entries}
     large = sum(1 for found in files.values() for one in found if _is_large(one))
     share = -(-large // _MOST_LAYERS) or 1
     return tuple(
@@ -84,16 +91,24 @@ def download_layers(project: Project) -> tuple[DownloadLayer, ...]:
     )
 
 
-def _files(entry: Weights, sources: Sequence[RemoteSource]) -> Iterator[Download]:
-    """The files of an entry, by place; of two for one place that of the later source counts."""
+def _files(
+    entry: Weights, sources: Sequence[RemoteSource], local: Mapping[str, int]
+) -> Iterator[Download]:
+    """The files of an entry, by place; of two for one place that of the later source counts.
+
+    local: the last source of this machine that fills a place, by place.
+    """
+    target = posixpath.normpath(entry.target)
     placed: dict[str, RemoteFile] = {}
     for source in sorted(
         (one for one in sources if one.entry == entry.name), key=lambda one: one.index
     ):
-        placed |= {file.path: file for file in source.files}
-    target = posixpath.normpath(entry.target)
-    for path in sorted(placed):
-        yield Download(placed[path], f"{target}/{path}")
+        found = {f"{target}/{file.path}": file for file in source.files}
+        placed |= {
+            place: file for place, file in found.items() if local.get(place, -1) < source.index
+        }
+    for place in sorted(placed):
+        yield Download(placed[place], place)
 
 
 def _is_large(download: Download) -> bool:

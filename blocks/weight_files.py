@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+
+from msgspec import Struct
 
 from ..errors import Fault, UserError
 from ..origin import Origin
@@ -36,8 +37,7 @@ _MOST_LAYERS = 8
 """An image has at most 127 layers, and each costs a round trip: many files share them by folder."""
 
 
-@dataclass(frozen=True)
-class WeightCopy:
+class WeightCopy(Struct, frozen=True):
     """Files that go to one place of the image.
 
     src: a file or folder relative to the project, `.` for that itself. dest: where it goes, or
@@ -45,16 +45,24 @@ class WeightCopy:
     files: all that is meant, relative to the project; sorted.
     context: the folder that takes the project's place in this, by the name that the builder is
     offered it under; empty for the project.
+    source: which source of its entry it is; -1 for what is in no entry.
     """
 
     src: str
     dest: str
     files: tuple[str, ...]
     context: str = ""
+    source: int = -1
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Where each of the files goes in the image."""
+        if self.files == (self.src,):
+            return (self.dest,)
+        return tuple(f"{self.dest}/{posixpath.relpath(file, self.src)}" for file in self.files)
 
 
-@dataclass(frozen=True)
-class WeightLayer:
+class WeightLayer(Struct, frozen=True):
     """What becomes one layer. name: unique, fit for the id of a stage. title: for people."""
 
     name: str
@@ -122,7 +130,7 @@ class WeightFiles:
         target, place = posixpath.normpath(entry.target), root / path
         if place.is_file():
             name = posixpath.basename(path)
-            return WeightCopy(path, f"{target}/{name}", (path,), context)
+            return WeightCopy(path, f"{target}/{name}", (path,), context, index)
         shown = path if outside is None else str(outside)
         chosen = _chosen(list_files(place), source)
         if not chosen:
@@ -132,7 +140,8 @@ class WeightFiles:
             message = f"weights {entry.name}: {shown}/{links[0]} is a symbolic link"
             raise UserError(Fault(message, origin, "put the file itself there: cp -L"))
         prefix = "" if path == "." else f"{path}/"
-        return WeightCopy(path, target, tuple(f"{prefix}{one.path}" for one in chosen), context)
+        files = tuple(f"{prefix}{one.path}" for one in chosen)
+        return WeightCopy(path, target, files, context, index)
 
     def _path(self, uri: str, origin: Origin | None) -> str:
         written = uri.removeprefix("file://")
@@ -187,7 +196,7 @@ def _large_layers(paths: list[str]) -> list[WeightLayer]:
             break
     return [
         WeightLayer(
-            f"weights-file-{number}",
+            f"large-files-{number}",
             f"add large files: {name or '.'}",
             (_large_copy(members),),
             Origin(asker="block weights", text=f"files of {LARGE // 1024**2} MiB and more"),

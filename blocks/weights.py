@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from ..origin import Origin
-from ..plan.composer import Composer
-from ..plan.model import PROJECT_CONTEXT, Copy, LocalInput, ScratchInput
+from ..plan import parts
 from ..project import Project
 from ..project.weight_places import remote_sources
 from ..solver.resolution import Resolution
 from .base import Block
 from .layout import FIXED_TIME
 from .weight_files import WeightFiles, WeightLayer, literal
+
+if TYPE_CHECKING:
+    from ..plan.composer import Composer
 
 __all__ = ["Weights"]
 
@@ -44,24 +46,26 @@ class Weights(Block):
             return
         from .weight_downloads import download_layers
 
-        for layer in download_layers(project):
+        for layer in download_layers(project, self._files.layers):
             _add(composer, layer.name, layer.title, layer.copies, layer.origin)
 
 
-def _add(composer: Composer, name: str, title: str, copies: Sequence[Copy], origin: Origin) -> None:
+def _add(
+    composer: Composer, name: str, title: str, copies: Sequence[parts.Copy], origin: Origin
+) -> None:
     stage = composer.side_stage(
-        "app-source", name, title, ScratchInput(), copies, because=(origin,)
+        "app-source", name, title, parts.ScratchInput(), copies, because=(origin,)
     )
     composer.export("app", stage)
 
 
-def _copies(layer: WeightLayer) -> list[Copy]:
+def _copies(layer: WeightLayer) -> list[parts.Copy]:
     return [
-        Copy(
+        parts.Copy(
             # The files are chosen here and not by the copy: BuildKit gives the folders above a
             # file that a copy chooses the time of the clock.
-            source=LocalInput(
-                name=copy.context or PROJECT_CONTEXT, include=tuple(map(literal, copy.files))
+            source=parts.LocalInput(
+                name=copy.context or parts.PROJECT_CONTEXT, include=tuple(map(literal, copy.files))
             ),
             src="/" if copy.src == "." else f"/{copy.src}",
             dest=copy.dest,

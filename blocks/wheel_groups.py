@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 __all__ = ["LARGE_BYTES", "MOST_LAYERS", "Wheel", "WheelGroup", "group_wheels", "lines"]
 
@@ -20,8 +21,7 @@ BUCKETS = 8
 MOST_LAYERS = 24
 
 
-@dataclass(frozen=True, order=True)
-class Wheel:
+class Wheel(Struct, frozen=True, order=True):
     """A wheel as the lock names it.
 
     name: PEP 503 normalised. line: of a requirements file, with its hash. size: bytes; 0 when it is
@@ -37,8 +37,7 @@ class Wheel:
     path: str = ""
 
 
-@dataclass(frozen=True)
-class WheelGroup:
+class WheelGroup(Struct, frozen=True):
     """Wheels that are installed by one command and make one layer."""
 
     name: str

@@ -8,23 +8,12 @@ the same layer, and a new small package changes one small layer.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
-from ..plan.composer import Composer
-from ..plan.model import (
-    BindMount,
-    Exec,
-    Layer,
-    LocalInput,
-    MkFile,
-    Mount,
-    ScratchInput,
-    SecretMount,
-    StageInput,
-    Workdir,
-)
+from ..plan import parts
 from ..project import Project
-from ..project.redact import Url
+from ..project.redact import Url, variables
 from ..solver.resolution import Resolution
 from .base import Block
 from .bytecode import uv_env
@@ -40,14 +29,16 @@ from .layout import (
     settle_times,
     uv_mounts,
 )
+from .requirement_files import refuse_credentials
 from .wheel_groups import MOST_LAYERS, Wheel, WheelGroup, group_wheels, lines
 
 if TYPE_CHECKING:
+    from ..plan.composer import Composer
     from ..solver.lock import LockedPackage
 
 __all__ = ["Wheels", "locked_wheels"]
 
-_LISTS = StageInput(id="wheel-lists")
+_LISTS = "wheel-lists"
 _FOLDER = "/run/cogpack/wheels"
 
 # Layers that hold no wheels: apt, the environment, packages that are built, the API, the source.
@@ -59,6 +50,8 @@ _INSTALL = f"{UV} pip install --python {PYTHON} --no-deps"
 
 class Wheels(Block):
     """Installs exactly what a lock says; without a lock it does nothing.
+
+    Refuses a credential that stands in a URL, as `RequirementFiles` does.
 
     most_layers: of the image, all told.
     """
@@ -76,7 +69,8 @@ class Wheels(Block):
     def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
         if resolution.lock is None:
             return
-        packages = resolution.lock.packages
+        refuse_credentials(project.requirements)
+        packages = tuple(_as_written(one, project) for one in resolution.lock.packages)
         others = _OTHER_LAYERS + len(project.run) + len(project.pre_install)
         groups = group_wheels(locked_wheels(packages), max(1, self._most_layers - others))
         built = [one for one in packages if not _is_wheel(one)]
@@ -89,15 +83,24 @@ class Wheels(Block):
             contents[f"/{_built(number)}"] = _build_indexes(index, project) + lines(archives)
         composer.side_stage(
             "framework-deps",
-            _LISTS.id,
+            _LISTS,
             "write down the locked packages",
-            ScratchInput(),
-            [MkFile(path=path, content=contents[path]) for path in sorted(contents)],
+            parts.ScratchInput(),
+            [parts.MkFile(path=path, content=contents[path]) for path in sorted(contents)],
         )
         for group in groups:
             _install(project, group, composer)
         if built:
             _build(project, built, composer)
+
+
+def _as_written(one: LockedPackage, project: Project) -> LockedPackage:
+    """A package from a URL whose credential is a variable: with that, which a lock leaves out."""
+    for entry in project.requirements.entries:
+        if one.url and one.is_direct and entry.name == one.name and entry.url is not None:
+            raw = entry.url.raw.partition("#")[0]
+            return replace(one, url=raw) if variables(raw) else one
+    return one
 
 
 def locked_wheels(packages: Iterable[LockedPackage]) -> tuple[Wheel, ...]:
@@ -128,34 +131,37 @@ def _install(project: Project, group: WheelGroup, composer: Composer) -> None:
     indexes = _by_index(group.wheels)
     lists = [f"{group.name}-{number}.txt" for number in range(len(indexes))]
     secrets = {name for index, _ in indexes for name in _variables(index, project)}
+    secrets |= {name for wheel in group.wheels for name in variables(wheel.line)}
     commands = [f"{_INSTALL} --require-hashes --requirement {_FOLDER}/{file}" for file in lists]
     installed = composer.side_stage(
         phase,
         f"wheels:{group.name}",
         title,
-        BARE_ENVIRONMENT,
+        parts.StageInput(id=BARE_ENVIRONMENT),
         [
-            Exec(
+            parts.Exec(
                 command=script(*commands, forget_times(), settle_times(VENV)),
                 mounts=(
                     *uv_mounts(),
                     *_list_mounts(lists),
-                    *(SecretMount(id=name, env=name) for name in sorted(secrets)),
+                    *(parts.SecretMount(id=name, env=name) for name in sorted(secrets)),
                     *_local_mounts(project, [wheel.path for wheel in group.wheels if wheel.path]),
                 ),
                 env=uv_env(project),
             )
         ],
     )
-    composer.stage(phase, f"layer:{group.name}", title, [Layer(stage=installed.id)])
+    composer.stage(phase, f"layer:{group.name}", title, [parts.Layer(stage=installed.id)])
     composer.export("app", installed)
 
 
 def _build(project: Project, packages: Sequence[LockedPackage], composer: Composer) -> None:
     """Packages that are no wheels stand on all others: building may need them."""
-    indexes = [index for index, _ in _by_index(_archives(packages))]
+    archives = _archives(packages)
+    indexes = [index for index, _ in _by_index(archives)]
     lists = [_built(number) for number in range(len(indexes))]
     secrets = {name for index in indexes for name in _variables(index, project)}
+    secrets |= {name for archive in archives for name in variables(archive.line)}
     default = project.requirements.options.index_url
     if default is not None:
         secrets |= set(default.url.variables)
@@ -171,13 +177,13 @@ def _build(project: Project, packages: Sequence[LockedPackage], composer: Compos
         "built-packages",
         f"build and install {' '.join(one.name for one in packages)}",
         [
-            Workdir(path=SOURCE),
-            Exec(
+            parts.Workdir(path=SOURCE),
+            parts.Exec(
                 command=script(*commands, forget_times(), settle_times(VENV)),
                 mounts=(
                     *uv_mounts(),
                     *_list_mounts(lists),
-                    *(SecretMount(id=name, env=name) for name in sorted(secrets)),
+                    *(parts.SecretMount(id=name, env=name) for name in sorted(secrets)),
                     *_local_mounts(project, [one.path for one in packages if one.path]),
                 ),
                 env=uv_env(project),
@@ -232,17 +238,18 @@ def _asked(index: str, project: Project) -> Url | None:
     return None
 
 
-def _list_mounts(files: Iterable[str]) -> Iterator[Mount]:
+def _list_mounts(files: Iterable[str]) -> Iterator[parts.Mount]:
+    source = parts.StageInput(id=_LISTS)
     for file in files:
-        yield BindMount(source=_LISTS, source_path=f"/{file}", target=f"{_FOLDER}/{file}")
+        yield parts.BindMount(source=source, source_path=f"/{file}", target=f"{_FOLDER}/{file}")
 
 
-def _local_mounts(project: Project, paths: Sequence[str]) -> Iterator[Mount]:
+def _local_mounts(project: Project, paths: Sequence[str]) -> Iterator[parts.Mount]:
     """Files of the project where the source will be, as editable installs need them."""
     if paths:
         include = ("**",) if "." in paths else tuple(sorted(paths))
-        source = LocalInput(include=include, exclude=project.ignore.all)
-        yield BindMount(source=source, target=SOURCE, writable=True)
+        source = parts.LocalInput(include=include, exclude=project.ignore.all)
+        yield parts.BindMount(source=source, target=SOURCE, writable=True)
 
 
 def _by_index(wheels: Iterable[Wheel]) -> list[tuple[str, tuple[Wheel, ...]]]:

@@ -261,7 +261,7 @@ class _Compiler:
         found = self._sources.get(key)
         if found is None:
             name = DOWNLOADED.removeprefix("/")
-            label = f"download {source.url}"
+            label = f"download {source.shown}"
             found = graph.Http(source.url, name, source.digest, label=label)
             self._sources[key] = found
         if source.token:

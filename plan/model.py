@@ -151,6 +151,11 @@ class HttpInput(Model):
     digest: str = ""
     token: str = ""
 
+    @property
+    def shown(self) -> str:
+        """The URL for people and logs: what a query says may be a credential."""
+        return self.url.partition("?")[0]
+
 
 @dataclass(frozen=True, kw_only=True)
 class ScratchInput(Model):

@@ -157,6 +157,6 @@ def _input(source: Input) -> str:
         case LocalInput():
             return f"{source.name} files"
         case HttpInput():
-            return source.url
+            return source.shown
         case ScratchInput():
             return "an empty file system"

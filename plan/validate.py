@@ -137,9 +137,13 @@ def _input_faults(source: Input, index: _Index) -> Iterator[str]:
 
 
 def _download_faults(source: HttpInput) -> Iterator[str]:
-    parts = urlsplit(source.url)
+    try:
+        parts = urlsplit(source.url)
+    except ValueError:
+        yield f"{source.shown!r} is no URL"
+        return
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        yield f"{source.url!r} is no URL of a server"
+        yield f"{source.shown!r} is no URL of a server"
     if parts.username is not None or parts.password is not None:
         yield f"the URL of a download on {parts.hostname} holds a credential"
     digits = source.digest.removeprefix("sha256:")
@@ -222,6 +226,8 @@ def _result_faults(plan: Plan, index: _Index) -> Iterator[str]:
         for phase in phases:
             for text in _input_faults(phase.result, index):
                 yield f"{of} phase {phase.name!r}: its result: {text}"
+            if isinstance(phase.result, LocalInput | HttpInput):
+                yield f"{of} phase {phase.name!r} has no files of its own as its result"
 
 
 def _export_faults(plan: Plan, index: _Index) -> Iterator[str]:

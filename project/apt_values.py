@@ -23,7 +23,9 @@ def _timestamp(value: object) -> str:
             moment = datetime.strptime(text, form)
         except ValueError:
             continue
-        return moment.strftime("%Y%m%dT%H%M%SZ")
+        # strptime takes 2026111 for a day, too, and nobody knows which was meant.
+        if moment.strftime(form) == text:
+            return moment.strftime("%Y%m%dT%H%M%SZ")
     return refuse(f"is {show(text)}, not a day or a moment", _DAY)
 
 

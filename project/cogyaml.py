@@ -17,6 +17,7 @@ from .apt_values import SNAPSHOT_MIRROR, TIMESTAMP
 from .section import Kind, Section, key, refuse, section
 from .values import (
     APT_PACKAGES,
+    COMMAND,
     CUDA,
     CUDNN,
     FLAG,
@@ -75,7 +76,7 @@ def _mount_type(value: object) -> Literal["secret"]:
 def _absolute(value: object) -> str:
     text = text_of(value).strip()
     if not text.startswith("/") or "\0" in text:
-        refuse(f"is {show(text)}, not an absolute path of the image")
+        refuse(f"is {show(text)}, not an absolute path of the image", 'write it as "/weights"')
     return text
 
 
@@ -94,6 +95,23 @@ def _pattern(value: object) -> str:
         refuse(f"is {show(text)}, but a pattern cannot be negated with '!'", "use 'exclude'")
     if "\\" in text:
         refuse(f"is {show(text)}, with a backslash", "separate folders with '/'")
+    from ..patterns import PatternError, PatternSet
+
+    try:
+        PatternSet([text])
+    except PatternError:
+        refuse(f"is {show(text)}, with a '[' that no ']' closes", "close it, or write '?'")
+    return text
+
+
+def _source_uri(value: object) -> str:
+    from .weight_sources import SourceUriError, parse_uri
+
+    text = TEXT.read(value).strip()
+    try:
+        parse_uri(text)
+    except SourceUriError as error:
+        refuse(f"is {show(text)}, which {error.message}", error.hint)
     return text
 
 
@@ -101,6 +119,7 @@ _MOUNT_TYPE = Kind(_mount_type)
 _ABSOLUTE_PATH = Kind(_absolute)
 _MOUNT_TARGET = Kind(_mount_target)
 _PATTERN = Kind(_pattern)
+_SOURCE_URI = Kind(_source_uri, TEXT.shown)
 
 
 class SecretMount(Section):
@@ -119,7 +138,7 @@ class SecretMount(Section):
 class RunItem(Section):
     """A shell command of the build."""
 
-    command: str = key(TEXT)
+    command: str = key(COMMAND)
     mounts: tuple[SecretMount, ...] = key(items(section(SecretMount)), default=())
 
 
@@ -159,7 +178,7 @@ class Concurrency(Section):
 class WeightSource(Section):
     """Where weights come from: `hf://`, `file://`, `https://` or a path of the project."""
 
-    uri: str = key(TEXT)
+    uri: str = key(_SOURCE_URI)
     include: tuple[str, ...] = key(items(_PATTERN), default=())
     exclude: tuple[str, ...] = key(items(_PATTERN), default=())
 

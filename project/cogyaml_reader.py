@@ -6,8 +6,9 @@ The sections find the faults of single values; this module gives them their plac
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from ..errors import Fault, UserError
 from ..origin import Origin
@@ -37,8 +38,7 @@ _MAY_BE_EMPTY = {
 }
 
 
-@dataclass(frozen=True)
-class ConfigReading:
+class ConfigReading(Struct, frozen=True):
     """What was read of a cog.yaml, faults or not.
 
     config: the model; None when there is a fault. texts: raw text of each value, by path.
@@ -147,10 +147,22 @@ def _without_retired(value: Any, origins: Mapping[str, Origin]) -> tuple[Any, li
 
 
 def _fault(refusal: Refusal, origins: Mapping[str, Origin]) -> Fault:
-    path = path_text(refusal.path)
+    steps = _as_written(refusal.path, origins)
+    path = path_text(steps)
     if refusal.unknown_to is not None:
-        return _unknown_key(refusal.path, refusal.unknown_to, origins)
+        return _unknown_key(steps, refusal.unknown_to, origins)
     return Fault(f"{path} {refusal.message}", nearest_origin(origins, path), refusal.hint)
+
+
+def _as_written(
+    path: tuple[int | str, ...], origins: Mapping[str, Origin]
+) -> tuple[int | str, ...]:
+    """The path of a value without the index of a list that was written as its one item alone."""
+    found: tuple[int | str, ...] = ()
+    for step in path[:-1]:
+        if step != 0 or path_text((*found, step)) in origins:
+            found = (*found, step)
+    return (*found, *path[-1:])
 
 
 def _unknown_key(

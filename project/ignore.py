@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from ..errors import Fault, UserError
 from ..origin import Origin
@@ -23,8 +24,7 @@ ALWAYS_EXCLUDED = (
 """Never part of an image: history, outputs of Cog and cogpack, modules compiled elsewhere."""
 
 
-@dataclass(frozen=True)
-class IgnorePatterns:
+class IgnorePatterns(Struct, frozen=True):
     """Patterns in the syntax of .dockerignore; the last one that matches decides.
 
     user: the lines of .dockerignore, without comments and empty lines. always: what no line can

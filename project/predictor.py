@@ -10,9 +10,10 @@ import ast
 import sys
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+from msgspec import Struct
 
 from ..errors import Fault, UserError
 from ..origin import Origin
@@ -24,8 +25,7 @@ __all__ = ["Target", "read_target"]
 Kind = Literal["class", "function", "unknown"]
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(Struct, frozen=True):
     """The class or function that serves predictions or trains.
 
     ref: as written. file: relative to the project. name: of the class or function.
@@ -46,8 +46,7 @@ class Target:
     definition: Origin
 
 
-@dataclass(frozen=True)
-class _Request:
+class _Request(Struct, frozen=True):
     root: Path
     key: str
     ref: str

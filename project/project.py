@@ -11,6 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from msgspec import Struct, structs
+
 from ..errors import Fault, UserError
 from ..origin import Origin
 from .cogyaml import FILE, CogConfig, SecretMount, nearest_origin
@@ -42,16 +44,14 @@ PYPROJECT = "pyproject.toml"
 REQUIREMENTS = "requirements.txt"
 
 
-@dataclass(frozen=True)
-class SystemPackage:
+class SystemPackage(Struct, frozen=True):
     """An apt package as the user wants it: `ffmpeg`, `ffmpeg=7:5.1`."""
 
     name: str
     origin: Origin
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(Struct, frozen=True):
     """A shell command of `build.run` or `build.pre_install`, with the secrets it can read."""
 
     command: str
@@ -59,8 +59,7 @@ class Command:
     origin: Origin
 
 
-@dataclass(frozen=True)
-class EnvironmentVariable:
+class EnvironmentVariable(Struct, frozen=True):
     """A variable of the image."""
 
     name: str
@@ -68,16 +67,14 @@ class EnvironmentVariable:
     origin: Origin
 
 
-@dataclass(frozen=True)
-class PythonPin:
+class PythonPin(Struct, frozen=True):
     """The Python that the user names: `3.12` for any of that series, `3.12.4` for that one."""
 
     version: str
     origin: Origin
 
 
-@dataclass(frozen=True)
-class BaseReference:
+class BaseReference(Struct, frozen=True):
     """The image that the user wants the project to stand on.
 
     reference: as written. python: the version of the Python in it, where the user says so.
@@ -248,13 +245,20 @@ class _Reader:
     def _uv_lock(self, reading: ConfigReading | None, pyproject: PyProject | None) -> UvLock | None:
         if pyproject is None or not pyproject.has_uv_lock:
             return None
-        from .optional import chosen_extras
+        from .optional import chosen_extras, chosen_groups
         from .uv_lock import read_uv_lock
 
-        extras = chosen_extras(reading.config if reading else None)
+        config = reading.config if reading else None
+        extras, names = chosen_extras(config), chosen_groups(config)
+        default = pyproject.default_groups
         optional = {one.name: one.entries for one in pyproject.optional if one.name in extras}
+        groups = {
+            one.name: one.entries
+            for one in pyproject.groups
+            if default is None or one.name in (*default, *names)
+        }
         try:
-            return read_uv_lock(self._root, pyproject.dependencies, optional)
+            return read_uv_lock(self._root, pyproject.dependencies, optional, groups)
         except UserError as error:
             self.faults += error.faults
             return None
@@ -385,7 +389,7 @@ class _Reader:
 def _packages(reading: ConfigReading) -> list[tuple[str, Origin]]:
     prefix = "build.python_packages["
     return [
-        (text, replace(reading.origins[path], text=text))
+        (text, structs.replace(reading.origins[path], text=text))
         for path, text in reading.texts.items()
         if path.startswith(prefix) and text.strip()
     ]
@@ -402,7 +406,9 @@ def _with_build(project: Project, config: CogConfig) -> Project:
     """The project with the lists of cog.yaml, each item with its place."""
     build = config.build
     packages = (
-        SystemPackage(name, replace(config.origin(f"build.system_packages[{index}]"), text=name))
+        SystemPackage(
+            name, structs.replace(config.origin(f"build.system_packages[{index}]"), text=name)
+        )
         for index, item in enumerate(build.system_packages)
         for name in item.split()
     )
@@ -436,4 +442,6 @@ def _pair(item: str) -> tuple[str, str]:
 def _commands(config: CogConfig, key: Literal["run", "pre_install"]) -> Iterable[Command]:
     for index, item in enumerate(getattr(config.build, key)):
         origin = config.origin(f"build.{key}[{index}]")
-        yield Command(item.command, item.mounts, replace(origin, text=quote_text(item.command)))
+        yield Command(
+            item.command, item.mounts, structs.replace(origin, text=quote_text(item.command))
+        )

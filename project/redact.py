@@ -6,7 +6,9 @@ Nothing here expands a variable or looks at the environment.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+from msgspec import Struct
 
 from ..errors import Fault
 
@@ -75,8 +77,7 @@ def printable_faults(faults: Iterable[Fault]) -> tuple[Fault, ...]:
     )
 
 
-@dataclass(frozen=True, repr=False)
-class Url:
+class Url(Struct, frozen=True):
     """A URL as the user wrote it, variables unexpanded; printing it shows the redacted form.
 
     raw: the text itself; it may hold credentials and belongs in no plan, log or message.

@@ -7,11 +7,12 @@ expanded: a variable may stand in a URL, where it stays as written.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 from urllib.parse import unquote, urlsplit
 
+from msgspec import Struct
+from msgspec.structs import replace
 from packaging.markers import InvalidMarker, Marker
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier
@@ -52,8 +53,7 @@ _VERSION_CONTROL = ("bzr", "git", "hg", "svn")
 _WEB = ("http", "https", "ftp")
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(Struct, frozen=True):
     """Where relative paths of a requirement are looked for.
 
     root: the project folder. base: the folder of the requirements file, relative to it.

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, NoReturn
+
+from msgspec import Struct, field
 
 from ..errors import Fault, UserError
 from ..origin import Origin
@@ -56,8 +57,7 @@ _FLAGS = (
 )
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(Struct, frozen=True):
     """A logical line, without comment: a requirement, or options, or both.
 
     requirement: what stands in front of the options. options: their values by long name without

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct, field
 
 from ..errors import Fault
 from ..origin import Origin
@@ -12,8 +13,7 @@ from .redact import Url
 __all__ = ["Entry", "FindLinks", "IndexUrl", "Options", "RequirementsFile"]
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One requirement as written, with nothing expanded and nothing resolved.
 
     kind: `index` (found by name in an index), `url` (an archive), `vcs` (a repository),
@@ -80,16 +80,14 @@ class Entry:
         return f"{self.path if self.path == '.' else f'./{self.path}'}{extras}"
 
 
-@dataclass(frozen=True)
-class IndexUrl:
+class IndexUrl(Struct, frozen=True):
     """The URL of a package index and the line that names it."""
 
     url: Url
     origin: Origin
 
 
-@dataclass(frozen=True)
-class FindLinks:
+class FindLinks(Struct, frozen=True):
     """A page or folder with archives: `url`, or `path` relative to the project."""
 
     origin: Origin
@@ -97,8 +95,7 @@ class FindLinks:
     path: str = ""
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(Struct, frozen=True):
     """What the files say about finding packages; it holds for all their entries.
 
     no_binary, only_binary: normalised names, or `:all:`; sorted.
@@ -120,8 +117,7 @@ class Options:
     use_features: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class RequirementsFile:
+class RequirementsFile(Struct, frozen=True):
     """A requirements file with all that it includes.
 
     entries, constraints: in the order in which pip reads them. files: paths relative to the

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from ..errors import Fault, UserError
 from ..patterns import Flags, PatternError, PatternSet
@@ -15,8 +16,7 @@ from .ignore import FILE
 __all__ = ["TreeFile", "list_files"]
 
 
-@dataclass(frozen=True, order=True)
-class TreeFile:
+class TreeFile(Struct, frozen=True, order=True):
     """A file or a link, by its path relative to the folder that was listed, with `/`.
 
     size: in bytes; of a link, 0.

@@ -17,6 +17,7 @@ from .yaml import Scalar
 
 __all__ = [
     "APT_PACKAGES",
+    "COMMAND",
     "CUDA",
     "CUDNN",
     "FLAG",
@@ -61,6 +62,8 @@ RESERVED_PREFIXES = ("CUDA_", "KUBERNETES_", "NVIDIA_", "NV_", "PGET_", "R8_", "
 _APT_GIVEN = frozenset(
     {"--assume-yes", "--no-install-recommends", "--no-install-suggests", "--yes", "-q", "-qq", "-y"}
 )
+
+_DOCKERFILE_WORDS = frozenset({"ADD", "ARG", "COPY", "ENV", "FROM", "RUN", "USER", "WORKDIR"})
 
 # Words of YAML 1.1 that Cog's reader takes for a flag, in quotes too (go-yaml, decode.go).
 _FLAG_WORDS = {
@@ -182,8 +185,19 @@ def _sdk_version(value: object) -> str:
     return text
 
 
+def _command(value: object) -> str:
+    text = _filled(value)
+    first = text.split()[0]
+    if first in _DOCKERFILE_WORDS:
+        hint = f"leave {first} out" if first == "RUN" else "write a shell command"
+        refuse(f"begins with {first}, a word of Dockerfiles", hint)
+    return text
+
+
 def _apt_packages(value: object) -> str:
     names = [name for name in text_of(value).split() if name not in _APT_GIVEN]
+    if {"apt", "apt-get"} & {*names} and "install" in names:
+        refuse(f"is {show(text_of(value))}, a command", "write the names of the packages alone")
     for name in names:
         if name.startswith("-"):
             refuse(f"is {show(name)}: an option of apt, not a package", "remove it")
@@ -312,6 +326,7 @@ CUDA = Kind(_cuda)
 CUDNN = Kind(_cudnn)
 SDK_VERSION = Kind(_sdk_version)
 APT_PACKAGES = Kind(_apt_packages)
+COMMAND = Kind(_command, redact)
 MAYBE_TEXT = Kind(text_of, redact)
 VARIABLE = Kind(_variable)
 IMAGE_NAME = Kind(_image_name)

@@ -122,6 +122,10 @@ def selected(
 
 
 def _floating(pattern: str) -> str:
-    """A pattern of .gitignore as one of .dockerignore: without a slash it counts in any folder."""
+    """A pattern of .gitignore as one of .dockerignore: without a slash it counts in any folder.
+
+    One that ends in a slash means what lies in a folder, and no file of that name.
+    """
     bare = pattern.rstrip("/")
-    return bare.lstrip("/") if "/" in bare else f"**/{bare}"
+    floating = bare.lstrip("/") if "/" in bare else f"**/{bare}"
+    return floating if bare == pattern else f"{floating}/**"

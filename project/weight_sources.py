@@ -6,8 +6,12 @@ Nothing is fetched here; `cogpack.weights` asks the servers.
 from __future__ import annotations
 
 import posixpath
+import string
+import unicodedata
 from dataclasses import dataclass
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+
+from .redact import redact
 
 __all__ = [
     "FileUri",
@@ -17,12 +21,16 @@ __all__ = [
     "RemoteSource",
     "SourceUriError",
     "Uri",
+    "is_inner_path",
     "parse_uri",
+    "split_url",
 ]
 
 MAIN_BRANCH = "main"
 _HUB_SCHEMES = ("hf", "huggingface")
 _HEX = frozenset("0123456789abcdef")
+# https://huggingface.co/docs/hub/repositories-getting-started: the names of models and teams.
+_HUB_NAME = frozenset(string.ascii_letters + string.digits + "-_.")
 
 
 class SourceUriError(ValueError):
@@ -47,6 +55,11 @@ class HubUri:
         revision = "" if self.revision == MAIN_BRANCH else f"@{self.revision}"
         return f"hf://{self.repo}{revision}"
 
+    @property
+    def shown(self) -> str:
+        """The URI for messages."""
+        return self.text
+
 
 @dataclass(frozen=True)
 class HttpUri:
@@ -64,6 +77,11 @@ class HttpUri:
     def text(self) -> str:
         """The URI with its digest."""
         return f"{self.url}#{self.digest.replace(':', '=', 1)}" if self.digest else self.url
+
+    @property
+    def shown(self) -> str:
+        """The URI for messages: the values of a query may be credentials."""
+        return redact(self.text)
 
 
 @dataclass(frozen=True)
@@ -113,7 +131,7 @@ def parse_uri(text: str) -> Uri:
     if scheme in ("http", "https"):
         return _http(text)
     raise SourceUriError(
-        f"has the scheme {scheme}, which nobody knows", "write hf://, https://, file:// or a path"
+        "has a scheme that is not supported", "write hf://, https://, file:// or a path"
     )
 
 
@@ -121,30 +139,55 @@ def _hub(rest: str) -> HubUri:
     repo, at, revision = rest.rpartition("@") if "@" in rest else (rest, "", MAIN_BRANCH)
     if at and not revision:
         raise SourceUriError("has nothing behind the @", "name a branch, a tag or a commit")
+    if not is_inner_path(revision) or " " in revision:
+        raise SourceUriError("names no revision", "name a branch, a tag or a commit")
     team, slash, name = repo.partition("/")
-    if not (team and slash and name) or "/" in name or {team, name} & {".", ".."}:
+    if not (team and slash and name) or {team, name} & {".", ".."}:
         raise SourceUriError("names no model of the hub", "write hf://team/model")
+    if not _HUB_NAME.issuperset(team + name):
+        hint = "write hf://team/model, and choose files of it with include and exclude"
+        raise SourceUriError("names no model of the hub", hint)
     return HubUri(repo, revision)
 
 
 def _http(text: str) -> HttpUri:
-    parts = urlsplit(text)
-    if not parts.hostname:
-        raise SourceUriError("names no server", "write https://host/file")
-    if parts.username is not None or parts.password is not None:
-        raise SourceUriError("holds a credential, which would stay in the image", "remove it")
+    parts = split_url(text)
     digest = _fragment_digest(parts.fragment)
     found = HttpUri(urlunsplit(parts._replace(fragment="")), digest)
-    if found.name in ("", ".", "..") or "/" in found.name:
+    if not is_inner_path(found.name) or "/" in found.name:
         raise SourceUriError("names no file", "write https://host/folder/file")
     return found
 
 
+def split_url(text: str) -> SplitResult:
+    """The parts of the URL of something on a server. Raises SourceUriError when it is none."""
+    if " " in text or not text.isprintable():
+        raise SourceUriError("holds a character that no URL has", "write a space as %20")
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise SourceUriError("is no URL", "write https://host/folder/file") from None
+    if not parts.hostname or port == 0 or parts.scheme not in ("http", "https"):
+        raise SourceUriError("names no server", "write https://host/folder/file")
+    if parts.username is not None or parts.password is not None:
+        raise SourceUriError("holds a credential that would stay in the image", "remove it")
+    return parts
+
+
+def is_inner_path(path: str) -> bool:
+    """Whether a path stays in its folder, and a file of an image can have it for its name."""
+    if {"", ".", ".."} & {*path.split("/")}:
+        return False
+    return not any(char == "\\" or unicodedata.category(char) in ("Cc", "Cs") for char in path)
+
+
 def _fragment_digest(fragment: str) -> str:
     """The digest of `#sha256=…`; other fragments mean nothing to a server, nor to us."""
-    name, equals, digest = fragment.partition("=")
+    name, equals, written = fragment.partition("=")
     if not equals or name != "sha256":
         return ""
+    digest = written.lower()
     if len(digest) != 64 or not _HEX.issuperset(digest):
         raise SourceUriError("ends in a sha256 that has not 64 digits of hex", "correct it")
     return f"sha256:{digest}"

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from cogpack.blocks.weight_files import LARGE, literal
 from cogpack.errors import CogpackError, UserError
@@ -43,7 +44,7 @@ def copies(plan: model.Plan, stage: str) -> list[Copy]:
 
 def weight_stages(plan: model.Plan) -> list[str]:
     ids = [stage.id for phase in plan.build_phases for stage in phase.stages]
-    return [name for name in ids if name.startswith("weights")]
+    return [name for name in ids if name.startswith(("weights", "large-files"))]
 
 
 def included(copy: Copy) -> tuple[str, ...]:
@@ -69,12 +70,12 @@ def test_a_large_file_has_a_layer_before_the_source(tmp_path: Path) -> None:
     write_project(tmp_path)
     large(tmp_path / "models" / "we[i]ghts.bin")
     plan = planned(tmp_path)
-    (copy,) = copies(plan, "weights-file-1")
+    (copy,) = copies(plan, "large-files-1")
     assert (copy.src, copy.dest) == ("/models/we[i]ghts.bin", "/src/models/we[i]ghts.bin")
     assert included(copy) == ("models/we\\[i\\]ghts.bin",)
     assert left_out(plan)[-1] == "models/we\\[i\\]ghts.bin"
     exports = [stage.id for phase in plan.export_phases for stage in phase.stages]
-    assert exports[-2:] == ["export:weights-file-1", "export:source"]
+    assert exports[-2:] == ["export:large-files-1", "export:source"]
 
 
 def test_what_is_ignored_is_no_weight(tmp_path: Path) -> None:
@@ -94,8 +95,8 @@ def test_many_large_files_share_layers_by_folder(tmp_path: Path) -> None:
         large(tmp_path / "a" / f"{number}.bin")
         large(tmp_path / "b" / f"{number}.bin")
     plan = planned(tmp_path)
-    assert weight_stages(plan) == ["weights-file-1", "weights-file-2"]
-    (copy,) = copies(plan, "weights-file-2")
+    assert weight_stages(plan) == ["large-files-1", "large-files-2"]
+    (copy,) = copies(plan, "large-files-2")
     assert (copy.src, copy.dest) == ("/", "/src")
     assert included(copy) == tuple(f"b/{number}.bin" for number in range(6))
     for number in range(20):
@@ -266,7 +267,7 @@ def remote(
     if more:
         found.append(RemoteSource("first", 1, tuple(more)))
     project = replace(composition.project, remote_weights=tuple(found))
-    return make_plan(replace(composition, project=project), solved(composition))
+    return make_plan(structs.replace(composition, project=project), solved(composition))
 
 
 def test_remote_files_are_downloads_the_large_ones_in_layers_of_their_own(tmp_path: Path) -> None:
@@ -308,6 +309,42 @@ def test_of_two_files_for_one_place_that_of_the_later_source_counts(tmp_path: Pa
     assert copy.source.url == "https://h.example/2"
 
 
+def test_a_later_source_of_this_machine_counts_before_a_download(tmp_path: Path) -> None:
+    settings = (
+        "model: a/b\nweights:\n  - name: first\n    target: /w/\n    source:\n"
+        "      - {uri: old}\n      - {uri: hf://team/model}\n      - {uri: new/one.json}\n"
+        "      - {uri: more}"
+    )
+    for name in ("old/two.json", "new/one.json", "more/sub/three.json"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_text(name)
+    composition = load(write_project(tmp_path, settings))
+    names = ("one.json", "two.json", "sub/three.json")
+    files = [RemoteFile(name, f"https://h.example/{name}", 9, DIGEST) for name in names]
+    source = RemoteSource("first", 1, tuple(files))
+    project = replace(composition.project, remote_weights=(source,))
+    plan = make_plan(structs.replace(composition, project=project), solved(composition))
+    assert weight_stages(plan) == ["weights-first", "weights-first:small"]
+    assert [copy.dest for copy in copies(plan, "weights-first:small")] == ["/w/two.json"]
+
+
+def test_weights_and_large_files_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    settings = "model: a/b\nweights: [{name: file-1, target: /w, source: {uri: w}}]"
+    write_project(tmp_path, settings)
+    large(tmp_path / "w" / "x")
+    large(tmp_path / "y")
+    assert weight_stages(planned(tmp_path)) == ["weights-file-1", "large-files-1"]
+
+
+def test_what_a_query_says_is_shown_nowhere(tmp_path: Path) -> None:
+    url = "https://h.example/x.bin?key=hunter2"
+    plan = remote(tmp_path, [RemoteFile("x.bin", url, 9, DIGEST)])
+    assert "hunter2" not in render(plan)
+    definition = pb.Definition.FromString(compile_plan(plan).definition)
+    assert any(url in pb.Op.FromString(data).source.identifier for data in definition.ops)
+    assert "hunter2" not in str(definition.metadata)
+
+
 def test_hundreds_of_large_remote_files_share_layers(tmp_path: Path) -> None:
     files = [
         RemoteFile(f"{number:03}.bin", f"https://h.example/{number}", LARGE, DIGEST)
@@ -345,6 +382,7 @@ def test_remote_weights_that_nobody_asked_for_are_told(tmp_path: Path) -> None:
     ("source", "told"),
     [
         (HttpInput(url="ftp://h.example/x"), "no URL of a server"),
+        (HttpInput(url="https://[h.example/x"), "is no URL"),
         (HttpInput(url="https://me:pw@h.example/x"), "holds a credential"),
         (HttpInput(url="https://h.example/x", digest="sha256:12"), "no sha256 digest"),
     ],

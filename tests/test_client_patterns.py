@@ -53,7 +53,9 @@ def test_documented_rules(patterns: list[str], covered: list[str], free: list[st
     assert [path for path in free if matcher.covers(path)] == []
 
 
-@pytest.mark.parametrize("pattern", ["[", "[]", "[a", "[a-", "[a-]", "a\\", "!", "[-x]", "[x-"])
+@pytest.mark.parametrize(
+    "pattern", ["[", "[]", "[a", "[a-", "[a-]", "a\\", "!", "[-x]", "[x-", "[z-a]"]
+)
 def test_malformed_patterns_are_named(pattern: str) -> None:
     with pytest.raises(PatternError) as caught:
         PatternSet([pattern])

@@ -9,6 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from cogpack.errors import CogpackError
@@ -57,6 +58,55 @@ def test_another_schema_version_is_refused() -> None:
     text = model.dump(Composer("linux/amd64", BASE, BASE).finish())
     with pytest.raises(ValidationError, match="schema_version"):
         model.load(text.replace('"schema_version": 1', '"schema_version": 2'))
+
+
+def test_every_fault_of_a_document_is_told() -> None:
+    document = json.loads(model.dump(Composer("linux/amd64", BASE, BASE).finish()))
+    document["platform"] = 3
+    document["build_phases"][0]["result"]["type"] = "tape"
+    document["build_phases"][1]["result"]["colour"] = "red"
+    document["export_phases"][0]["stages"] = [{"id": "s", "ops": [{"op": "exec"}]}]
+    document["config"]["ports"] = "5000"
+    del document["base"]
+    with pytest.raises(ValidationError) as caught:
+        model.load(json.dumps(document))
+    told = {".".join(map(str, fault["loc"])) for fault in caught.value.errors()}
+    assert told == {
+        "platform",
+        "base",
+        "build_phases.0.result",
+        "build_phases.1.result.phase.colour",
+        "export_phases.0.stages.0.title",
+        "export_phases.0.stages.0.source",
+        "export_phases.0.stages.0.ops.0.exec.command",
+        "config.ports",
+    }
+
+
+def _leaves(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    if not isinstance(value, dict | list):
+        return [path]
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    return [path, *(leaf for key, item in items for leaf in _leaves(item, (*path, key)))]
+
+
+@given(plans(), st.data())
+def test_a_damaged_document_is_refused_or_its_faults_are_told(
+    plan: model.Plan, data: st.DataObject
+) -> None:
+    document = json.loads(model.dump(plan))
+    *above, last = data.draw(st.sampled_from(_leaves(document)[1:]))
+    holder = document
+    for key in above:
+        holder = holder[key]
+    junk = ["", "..", "a b", "https://[x", "\0", -1, 2**70, None, [], {}, ["x"], True, 0.5]
+    holder[last] = data.draw(st.sampled_from(junk))
+    try:
+        loaded = model.load(json.dumps(document))
+    except ValidationError:
+        return
+    faults(loaded)
+    assert model.load(model.dump(loaded)) == loaded
 
 
 def test_composer_chains_stages_and_passes_empty_phases_on() -> None:
@@ -201,6 +251,10 @@ def _stage(id: str = "s", *ops: model.Op, source: model.Input | None = None) -> 
                 ),
             ),
             "export stage 'e' stands on the build",
+        ),
+        *(
+            (_plan(build_phases=(model.Phase(name="work", result=result),)), "has no files of its")
+            for result in (model.LocalInput(), model.HttpInput(url="https://h.example/x"))
         ),
         (_plan(config=model.ExportConfig(ports=("99999/tcp",))), "port '99999/tcp'"),
         (_plan(config=model.ExportConfig(env={"A=B": ""})), "'A=B' is not the name of a variable"),

@@ -310,10 +310,66 @@ def told(text: str) -> list[str]:
                 " | write 'uri: hf://x'"
             ),
         ),
+        *(
+            (
+                f"cogpack: {{apt_snapshot: {written}}}",
+                (
+                    f'cog.yaml:1: cogpack.apt_snapshot is "{written}", not a day or a moment'
+                    " | write it as 2026-11-01 or 20261101T120000Z"
+                ),
+            )
+            for written in ("2026111", "2026-1-1", "0001-01-01", "2026-13-01", "2026-11")
+        ),
+        (
+            "build: {system_packages: [apt-get install -y ffmpeg]}",
+            (
+                'cog.yaml:1: build.system_packages[0] is "apt-get install -y ffmpeg", a command'
+                " | write the names of the packages alone"
+            ),
+        ),
+        (
+            "build: {run: [RUN pip install x, {command: COPY a b}]}",
+            (
+                "cog.yaml:1: build.run[0].command begins with RUN, a word of Dockerfiles"
+                " | leave RUN out\n"
+                "cog.yaml:1: build.run[1].command begins with COPY, a word of Dockerfiles"
+                " | write a shell command"
+            ),
+        ),
+        (
+            "weights: [{name: a, target: /a, source: {uri: x, exclude: ['[z-a]']}}]",
+            (
+                "cog.yaml:1: weights[0].source.exclude[0] is \"[z-a]\", with a '[' that no"
+                " ']' closes | close it, or write '?'"
+            ),
+        ),
+        (
+            "weights:\n- name: a\n  target: /a\n  source:\n    uri: https://me:hunter2@h/x",
+            (
+                'cog.yaml:5: weights[0].source.uri is "https://****@h/x", which holds a credential'
+                " that would stay in the image | remove it"
+            ),
+        ),
+        (
+            "weights: [{name: a, target: /a, source: [{uri: x}, {uri: s3://b/c}, {uri: hf://b}]}]",
+            (
+                'cog.yaml:1: weights[0].source[1].uri is "s3://b/c", which has a scheme that is not'
+                " supported | write hf://, https://, file:// or a path\n"
+                'cog.yaml:1: weights[0].source[2].uri is "hf://b", which names no model of the hub'
+                " | write hf://team/model"
+            ),
+        ),
+        (
+            "weights: [{name: a, target: /a, source: {uri: x, incl: b}}]",
+            (
+                "cog.yaml:1: weights[0].source.incl is not a key that cog.yaml has"
+                " | did you mean 'include'?"
+            ),
+        ),
         (
             "weights: [{name: a, target: /a, source: {uri: x, include: ['!b']}}]",
             (
-                'cog.yaml:1: weights[0].source[0].include[0] is "!b", but a pattern cannot be '
+                'cog.yaml:1: weights[0].source.include[0] is "!b", but a pattern cannot be '
                 "negated with '!' | use 'exclude'"
             ),
         ),

@@ -126,6 +126,54 @@ def test_a_lock_that_is_out_of_date_is_told_line_by_line(tmp_path: Path) -> None
     ]
 
 
+_GROUPS = """
+[package.dev-dependencies]
+dev = [{ name = "client" }]
+
+[package.metadata]
+requires-dist = []
+
+[package.metadata.requires-dev]
+dev = [{ name = "client", specifier = ">=1" }]
+"""
+
+
+def grouped(folder: Path, groups: str, more: str) -> Path:
+    """A project with these groups. more: what its lock says of it."""
+    mine = locked("mine", "0", source='{ virtual = "." }', more=more)
+    head = f"[dependency-groups]\n{groups}\n"
+    write_locked(folder, [], locked("client", "1.2"), mine, head=head)
+    (folder / "predict.py").write_text(PREDICTOR)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("groups", "faults"),
+    [
+        ("dev = ['client>=1']", []),
+        ("dev = ['client>1']", ["uv.lock was made for client >=1, not for client>1"]),
+        ("dev = ['client>=1', 'new']", ["uv.lock does not have new in the group dev"]),
+        # Older tables of uv add to the group, and what is not installed may differ.
+        ("dev = []\nother = ['new']", []),
+    ],
+)
+def test_a_group_that_is_newer_than_the_lock_is_told(
+    tmp_path: Path, groups: str, faults: list[str]
+) -> None:
+    folder = grouped(tmp_path, groups, _GROUPS)
+    told = []
+    try:
+        read_project(folder)
+    except UserError as error:
+        told = [fault.message for fault in error.faults]
+    assert told == faults
+
+
+def test_a_lock_that_does_not_tell_what_groups_asked_for_is_believed(tmp_path: Path) -> None:
+    older = _GROUPS.partition("[package.metadata.requires-dev]")[0]
+    assert read_project(grouped(tmp_path, "dev = ['client>=1']", older)).uv_lock is not None
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

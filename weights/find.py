@@ -6,19 +6,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 
-from ..errors import Fault, UserError
+from ..errors import CogpackError, Fault, UserError
 from ..project.cogyaml import CogConfig
 from ..project.weight_places import WrittenSource, remote_sources, selected
 from ..project.weight_sources import (
+    FileUri,
     HttpUri,
     HubUri,
     RemoteFile,
     RemoteSource,
-    SourceUriError,
     parse_uri,
 )
 from .finder import Finder
-from .pins import LOCK, Pin, Pins, read_pins, write_pins
+from .pins import LOCK, Pin, Pins, pin_key, read_pins, write_pins
 
 __all__ = ["find_files", "lock_files"]
 
@@ -61,7 +61,7 @@ def find_files(
             else:
                 found.append(RemoteSource(source.entry, source.number, files))
     if faults:
-        raise UserError(faults)
+        raise UserError(dict.fromkeys(faults))
     return tuple(found)
 
 
@@ -84,25 +84,21 @@ def lock_files(
         for source in remote_sources(config):
             try:
                 uri = _parsed(source, finder)
-                key = (uri.text, source.include, source.exclude)
+                key = pin_key(uri.text, source.include, source.exclude)
                 if key not in pins:
                     pins[key] = finder.pin(source, uri, told)
             except UserError as error:
                 faults += error.faults
     if faults:
-        raise UserError(faults)
+        raise UserError(dict.fromkeys(faults))
     write_pins(root, pins.values())
     return tuple(pins.values())
 
 
 def _parsed(source: WrittenSource, finder: Finder) -> HubUri | HttpUri:
-    try:
-        uri = parse_uri(source.uri)
-    except SourceUriError as error:
-        message = f"weights {source.entry}: {source.uri} {error.message}"
-        raise UserError(Fault(message, source.origin, error.hint)) from None
-    if not isinstance(uri, HubUri | HttpUri):
-        raise UserError(Fault(f"{source.uri} is a file of this machine", source.origin))
+    uri = parse_uri(source.uri)
+    if isinstance(uri, FileUri):
+        raise CogpackError(f"{source.uri} is a file of this machine, and was taken for another's")
     if isinstance(uri, HttpUri) and (source.include or source.exclude):
         _check_patterns(source, uri)
     finder.check(source, uri)
@@ -112,7 +108,7 @@ def _parsed(source: WrittenSource, finder: Finder) -> HubUri | HttpUri:
 def _check_patterns(source: WrittenSource, uri: HttpUri) -> None:
     """A URL is one file: patterns that leave it out leave nothing."""
     if not selected([uri.name], source.include, source.exclude):
-        message = f"{uri.text} is one file, and include and exclude leave it out"
+        message = f"{uri.shown} is one file, and include and exclude leave it out"
         raise UserError(Fault(message, source.origin, "correct the patterns"))
 
 
@@ -129,7 +125,7 @@ def _files(
     if isinstance(uri, HttpUri) and uri.digest:
         return [RemoteFile(uri.name, uri.url, 0, uri.digest)]
     if option:
-        message = f"{option} needs {uri.text} in {LOCK}, as it is written here"
+        message = f"{option} needs {uri.shown} in {LOCK}, as it is written here"
         raise UserError(Fault(message, source.origin, _RELOCK))
     return _unpinned(source, uri, finder, told)
 
@@ -144,7 +140,7 @@ def _unpinned(
         # To read it all here for its digest, only for the builder to read it again, would be
         # twice the download: the builder takes the digest.
         size = finder.size(source, uri)
-        message = f"{uri.text} is not pinned: the image gets what is there when it is built"
+        message = f"{uri.shown} is not pinned: the image gets what is there when it is built"
         told(Fault(message, source.origin, f"{_RELOCK}, or add #sha256=… to it"))
         yield RemoteFile(uri.name, uri.url, size, "")
         return

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Literal
 from urllib.parse import quote, urlsplit
 
-from ..errors import Fault, UserError
+from ..errors import Fault, RetryableError, UserError
 from ..project.weight_places import WrittenSource
 from ..project.weight_sources import HttpUri, HubUri, RemoteFile
 from .http import Client, RefusedError
-from .hub import TOKEN, Hub, NothingSelectedError, endpoint, find_token
+from .hub import TOKEN, Hub, NothingSelectedError, endpoint, find_token, setting_faults
 from .pins import Pin, PinnedFile
 
 __all__ = ["Finder"]
 
+# What the addresses of files have in them; others are of pages for people.
+_HUB_FILES = frozenset({"raw", "resolve"})
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
@@ -36,15 +39,25 @@ class Finder:
             self._opened = None
 
     def check(self, source: WrittenSource, uri: HubUri | HttpUri) -> None:
-        """Raise UserError for a source that would be sent the hub's token though it is not the hub.
+        """Raise UserError when a source's server, or its address there, cannot be used.
 
-        The builder knows the server that a token is for by its host alone.
+        So it is with a source that would be sent the hub's token though it is not the hub: the
+        builder knows the server that a token is for by its host alone.
         """
-        if not isinstance(uri, HttpUri) or not self._token:
+        if isinstance(uri, HubUri):
+            if faults := tuple(setting_faults(self._hub_url, self._token)):
+                raise UserError(faults)
             return
-        if _host(uri.url) == _host(self._hub_url) and _origin(uri.url) != _origin(self._hub_url):
+        if any(setting_faults(self._hub_url, "")) or _host(uri.url) != _host(self._hub_url):
+            return
+        path = uri.url.removeprefix(f"{self._hub_url}/")
+        if path != uri.url and _HUB_FILES.isdisjoint(path.split("/")):
+            message = f"{uri.shown} is a page of the hub, not a file"
+            hint = "write hf://team/model; the address of one file has /resolve/ in it"
+            raise UserError(Fault(message, source.origin, hint))
+        if self._token and _origin(uri.url) != _origin(self._hub_url):
             message = (
-                f"{uri.url} is on the hub's host but not the hub: it would get the hub's token"
+                f"{uri.shown} is on the hub's host but not the hub: it would get the hub's token"
             )
             raise UserError(Fault(message, source.origin, f"write it with {self._hub_url}"))
 
@@ -58,15 +71,13 @@ class Finder:
         """
         if isinstance(uri, HttpUri):
             return self._pin_file(source, uri, told)
-        try:
+        with self._asking(source, uri):
             hub = Hub(self._client, self._hub_url, self._token)
             commit = hub.commit(uri)
-            files = hub.files(uri, commit, source.include, source.exclude)
-        except NothingSelectedError as error:
-            message = f"{uri.text} has {error.count} files, and include and exclude leave none"
-            raise UserError(Fault(message, source.origin, "correct the patterns")) from None
-        except RefusedError as error:
-            raise UserError(self._refusal(source, uri, error)) from None
+            try:
+                files = hub.files(uri, commit, source.include, source.exclude)
+            except NothingSelectedError as error:
+                raise UserError(_nothing(source, uri, error.count)) from None
         if not any(file.size for file in files):
             raise UserError(Fault(f"{uri.text} has empty files only", source.origin))
         pinned = tuple(PinnedFile(file.path, file.size, file.digest) for file in files)
@@ -74,12 +85,10 @@ class Finder:
 
     def size(self, source: WrittenSource, uri: HttpUri) -> int:
         """The bytes of a file, 0 when its server does not say. Raises as `pin`."""
-        try:
+        with self._asking(source, uri):
             size = self._client.size(uri.url)
-        except RefusedError as error:
-            raise UserError(self._refusal(source, uri, error)) from None
         if size == 0:
-            raise UserError(Fault(f"{uri.url} is empty", source.origin, "correct the URL"))
+            raise UserError(_empty(source, uri))
         return size or 0
 
     def files(self, uri: HubUri | HttpUri, pin: Pin) -> Iterator[RemoteFile]:
@@ -98,24 +107,45 @@ class Finder:
         return self._opened
 
     def _pin_file(self, source: WrittenSource, uri: HttpUri, told: Callable[[str], object]) -> Pin:
-        told(f"reading {uri.url} for its digest")
-        try:
+        told(f"reading {uri.shown} for its digest")
+        with self._asking(source, uri):
             measured = self._client.measure(uri.url)
-        except RefusedError as error:
-            raise UserError(self._refusal(source, uri, error)) from None
         if not measured.size:
-            raise UserError(Fault(f"{uri.url} is empty", source.origin, "correct the URL"))
+            raise UserError(_empty(source, uri))
         if uri.digest and uri.digest != measured.digest:
-            message = f"{uri.url} has the digest {measured.digest}, not {uri.digest}"
+            message = f"{uri.shown} has the digest {measured.digest}"
             raise UserError(Fault(message, source.origin, "correct #sha256=…, or the URL"))
         file = PinnedFile(uri.name, measured.size, measured.digest)
         return Pin(uri.text, "", source.include, source.exclude, (file,))
 
+    @contextmanager
+    def _asking(self, source: WrittenSource, uri: HubUri | HttpUri) -> Iterator[None]:
+        """Turn what the servers and the network say into faults of the line that asks."""
+        try:
+            yield
+        except RefusedError as error:
+            raise UserError(self._refusal(source, uri, error)) from None
+        except RetryableError as error:
+            raise RetryableError(
+                Fault(fault.message, source.origin, fault.hint) for fault in error.faults
+            ) from None
+
     def _refusal(self, source: WrittenSource, uri: HubUri | HttpUri, error: RefusedError) -> Fault:
         if isinstance(uri, HttpUri):
             hint = "correct the URL" if error.status in (404, 410) else ""
-            return Fault(f"{uri.url} cannot be had: {error.reason}", source.origin, hint)
+            return Fault(f"{uri.shown} cannot be had: {error.reason}", source.origin, hint)
         return _hub_refusal(source, uri, error, "with" if self._token else "without")
+
+
+def _empty(source: WrittenSource, uri: HttpUri) -> Fault:
+    return Fault(f"{uri.shown} is empty", source.origin, "correct the URL")
+
+
+def _nothing(source: WrittenSource, uri: HubUri, count: int) -> Fault:
+    if not count:
+        return Fault(f"{uri.text} has no files", source.origin, "name another revision")
+    message = f"{uri.text} has {count} files, and include and exclude leave none"
+    return Fault(message, source.origin, "correct the patterns")
 
 
 def _hub_refusal(

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ..errors import RetryableError
+from ..project.redact import redact
 
 if TYPE_CHECKING:
     import httpx
@@ -95,7 +96,7 @@ class Client:
             body = b"".join(_pieces(response, _JSON_BYTES))
             try:
                 data = json.loads(body)
-            except ValueError:
+            except (ValueError, RecursionError):
                 raise RefusedError(url, 0, "the server's answer is no JSON") from None
             following = response.links.get("next", {}).get("url", "")
             return data, str(response.url.join(following)) if following else ""
@@ -149,7 +150,7 @@ class Client:
         try:
             answer: _Result = tries(self._once, url, token, read)
         except _AgainError as error:
-            raise RetryableError(f"{url}: {error}", hint="try again later") from error
+            raise RetryableError(f"{redact(url)}: {error}", hint="try again later") from error
         return answer
 
     def _once(self, url: str, token: str, read: Callable[[httpx.Response], _Result]) -> _Result:

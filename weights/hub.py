@@ -7,18 +7,27 @@ blob id alone: they are read, checked against that, and their sha256 is taken.
 from __future__ import annotations
 
 import hashlib
+import string
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import quote, urlsplit
 
+from ..errors import Fault
+from ..origin import Origin
 from ..project.weight_places import selected
-from ..project.weight_sources import HubUri, RemoteFile
+from ..project.weight_sources import (
+    HubUri,
+    RemoteFile,
+    SourceUriError,
+    is_inner_path,
+    split_url,
+)
 from .http import Client, RefusedError
 
-__all__ = ["TOKEN", "Hub", "NothingSelectedError", "endpoint", "find_token"]
+__all__ = ["TOKEN", "Hub", "NothingSelectedError", "endpoint", "find_token", "setting_faults"]
 
 # https://huggingface.co/docs/huggingface_hub/package_reference/environment_variables: the default
 # of HF_ENDPOINT, the variables of the token, and where the hub's own command keeps it.
@@ -27,7 +36,10 @@ _DEFAULT_ENDPOINT = "https://huggingface.co"
 TOKEN = "HF_TOKEN"  # noqa: S105  # the name of a secret
 """The secret of a build that holds the hub's token, by the name of the hub's own variable."""
 
+_ENDPOINT_VARIABLE = "HF_ENDPOINT"
 _TOKEN_VARIABLES = (TOKEN, "HUGGING_FACE_HUB_TOKEN")
+# RFC 6750 2.1; of anything else no header can be made, or it would show in the library's refusal.
+_TOKEN_CHARACTERS = frozenset(string.ascii_letters + string.digits + "-._~+/=")
 
 # The hub refuses files above 10 MiB that are not kept by their digest.
 _MAX_SMALL_BYTES = 64 << 20
@@ -56,7 +68,22 @@ class _Entry:
 
 def endpoint(environ: Mapping[str, str]) -> str:
     """The URL of the hub, without a final slash: HF_ENDPOINT, or the public one."""
-    return (environ.get("HF_ENDPOINT") or _DEFAULT_ENDPOINT).rstrip("/")
+    return (environ.get(_ENDPOINT_VARIABLE, "").strip() or _DEFAULT_ENDPOINT).rstrip("/")
+
+
+def setting_faults(url: str, token: str) -> Iterator[Fault]:
+    """What is wrong with the hub's address and the user's token, without showing them."""
+    try:
+        parts = split_url(url)
+        said = "has a query or a fragment" if parts.query or parts.fragment else ""
+    except SourceUriError as error:
+        said = error.message
+    if said:
+        origin = Origin(asker=f"${_ENDPOINT_VARIABLE}")
+        yield Fault(f"the address of the hub {said}", origin, "write it as https://host")
+    if not _TOKEN_CHARACTERS.issuperset(token):
+        message = "the hub's token holds a character that no token has"
+        yield Fault(message, Origin(asker=f"${TOKEN}"), f"correct {TOKEN}")
 
 
 def find_token(environ: Mapping[str, str]) -> str:
@@ -123,7 +150,7 @@ class Hub:
         """The files of a commit; a listing comes in pages."""
         base = f"{self._url}/api/models/{uri.repo}/tree/{commit}"
         place, seen = f"{base}?recursive=true", set()
-        while place and place not in seen:
+        while place:
             seen.add(place)
             answer, following = self._client.json(place, self._token)
             if not isinstance(answer, list):
@@ -132,8 +159,10 @@ class Hub:
                 if (entry := _entry(item, place)) is not None:
                     yield entry
             # The next page is asked of the same server, so that the token stays there.
-            query = urlsplit(following).query
-            place = f"{base}?{query}" if query else ""
+            following = f"{base}?{urlsplit(following).query}" if following else ""
+            if following in seen:
+                raise RefusedError(place, 0, "the hub's listing has no end")
+            place = following
 
     def _file(self, uri: HubUri, commit: str, entry: _Entry) -> RemoteFile:
         url = f"{self._url}/{uri.repo}/resolve/{commit}/{quote(entry.path)}"
@@ -143,7 +172,8 @@ class Hub:
                 raise RefusedError(url, 0, f"the hub has no digest of its {entry.size} bytes")
             limit = max(entry.size, 1)
             measured = self._client.measure(url, self._token, limit=limit, keep=True)
-            if entry.blob and entry.blob != _git_blob(measured.data):
+            other_blob = entry.blob and entry.blob != _git_blob(measured.data)
+            if other_blob or measured.size != entry.size:
                 raise RefusedError(url, 0, "the hub sends another content than it lists")
             digest = measured.digest
         return RemoteFile(entry.path, url, entry.size, digest, TOKEN)
@@ -153,22 +183,24 @@ def _entry(item: Any, place: str) -> _Entry | None:
     """A file of the listing, None for a folder."""
     if not isinstance(item, dict) or item.get("type") != "file":
         return None
-    path, size, large = item.get("path"), item.get("size"), item.get("lfs")
-    if not isinstance(path, str) or not isinstance(size, int) or not _is_safe(path):
+    path, size, blob = item.get("path"), item.get("size"), item.get("oid")
+    held = item.get("lfs")
+    large: dict[str, Any] = held if isinstance(held, dict) else {}
+    oid = large.get("oid")
+    if isinstance(oid, str):
+        size = large.get("size", size)
+    if not isinstance(path, str) or not is_inner_path(path) or not _is_size(size):
         raise RefusedError(place, 0, f"the hub lists a file that cannot be: {path!r}")
-    if isinstance(large, dict) and isinstance(large.get("oid"), str):
-        oid = large["oid"].removeprefix("sha256:")
-        if len(oid) != 64 or not _SHA.issuperset(oid):
+    if isinstance(oid, str):
+        digits = oid.removeprefix("sha256:")
+        if len(digits) != 64 or not _SHA.issuperset(digits):
             raise RefusedError(place, 0, f"the hub's digest of {path} is none")
-        return _Entry(path, int(large.get("size") or size), f"sha256:{oid}", "")
-    blob = item.get("oid")
+        return _Entry(path, size, f"sha256:{digits}", "")
     return _Entry(path, size, "", blob if isinstance(blob, str) else "")
 
 
-def _is_safe(path: str) -> bool:
-    """Whether a path stays in its folder: what a server lists is put into an image."""
-    parts = path.split("/")
-    return not {"", ".", ".."} & {*parts} and "\0" not in path and "\\" not in path
+def _is_size(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _git_blob(data: bytes) -> str:

@@ -15,10 +15,17 @@ from typing import Any
 from ..errors import Fault, UserError
 from ..files import write_atomically
 from ..origin import Origin
+from ..project.redact import redact
 from ..project.weight_places import WrittenSource
-from ..project.weight_sources import HttpUri, HubUri, SourceUriError, parse_uri
+from ..project.weight_sources import (
+    HttpUri,
+    HubUri,
+    SourceUriError,
+    is_inner_path,
+    parse_uri,
+)
 
-__all__ = ["COG_LOCK", "LOCK", "Pin", "PinnedFile", "Pins", "read_pins", "write_pins"]
+__all__ = ["COG_LOCK", "LOCK", "Pin", "PinnedFile", "Pins", "pin_key", "read_pins", "write_pins"]
 
 LOCK = "cogpack-weights.lock"
 
@@ -59,16 +66,24 @@ class Pins:
     """
 
     def __init__(self, own: Iterable[Pin] = (), cogs: Mapping[str, Pin] | None = None) -> None:
-        self._own = {_key(pin.uri, pin.include, pin.exclude): pin for pin in own}
+        self._own = {pin_key(pin.uri, pin.include, pin.exclude): pin for pin in own}
         self._cogs = dict(cogs or {})
+
+    @property
+    def own(self) -> tuple[Pin, ...]:
+        """The pins of our lock."""
+        return tuple(self._own.values())
 
     def of(self, source: WrittenSource, uri: HubUri | HttpUri) -> Pin | None:
         """The pin of a source, None when no lock has it as it is written now."""
-        key = _key(uri.text, source.include, source.exclude)
-        if key in self._own:
-            return self._own[key]
-        pin = self._cogs.get(source.entry)
-        return pin if pin and _key(pin.uri, pin.include, pin.exclude) == key else None
+        key = pin_key(uri.text, source.include, source.exclude)
+        cogs = self._cogs.get(source.entry)
+        if cogs and pin_key(cogs.uri, cogs.include, cogs.exclude) != key:
+            cogs = None
+        pin = self._own.get(key) or cogs
+        # What is written beside the URL has the last word over a lock that somebody has edited.
+        fixed = uri.digest if isinstance(uri, HttpUri) else ""
+        return pin if pin and (not fixed or pin.files[0].digest == fixed) else None
 
 
 def read_pins(root: Path) -> Pins:
@@ -87,7 +102,7 @@ def read_pins(root: Path) -> Pins:
 
 def write_pins(root: Path, pins: Iterable[Pin]) -> None:
     """Write our lock: same pins, same bytes. Raises BuilderError when the disk refuses."""
-    ordered = sorted(pins, key=lambda pin: _key(pin.uri, pin.include, pin.exclude))
+    ordered = sorted(pins, key=lambda pin: pin_key(pin.uri, pin.include, pin.exclude))
     data = {"version": _VERSION, "sources": [_pin_data(pin) for pin in ordered]}
     text = json.dumps(data, indent=2, ensure_ascii=False) + "\n"
     write_atomically(root / LOCK, text.encode())
@@ -97,7 +112,7 @@ class _MalformedError(Exception):
     """A lock that does not hold what it should."""
 
 
-def _key(
+def pin_key(
     uri: str, include: Iterable[str], exclude: Iterable[str]
 ) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
     """What a pin is known by; the order of patterns means nothing."""
@@ -145,10 +160,15 @@ def _own_pin(item: Any) -> Pin:
         commit=_text(item, "commit") if "commit" in item else "",
         include=_texts(item, "include"),
         exclude=_texts(item, "exclude"),
-        files=tuple(_file(one) for one in _list(item, "files")),
+        files=_files(item),
     )
-    if pin.uri.startswith("hf://") and not _is_hex(pin.commit, 40):
+    uri = _parsed(pin.uri)
+    if uri is None or uri.text != pin.uri:
+        raise _MalformedError(f"{redact(pin.uri)} is no source of weights")
+    if isinstance(uri, HubUri) and not _is_hex(pin.commit, 40):
         raise _MalformedError(f"{pin.uri} has no commit")
+    if isinstance(uri, HttpUri) and [file.path for file in pin.files] != [uri.name]:
+        raise _MalformedError(f"{uri.shown} is one file, and is not what stands there")
     return pin
 
 
@@ -169,7 +189,7 @@ def _cog_pins(data: Any) -> dict[str, Pin]:
             commit=commit if isinstance(uri, HubUri) else "",
             include=_texts(sources[0], "include"),
             exclude=_texts(sources[0], "exclude"),
-            files=tuple(_file(one) for one in _list(item, "files")),
+            files=_files(item),
         )
     return pins
 
@@ -182,11 +202,17 @@ def _parsed(text: str) -> HubUri | HttpUri | None:
     return uri if isinstance(uri, HubUri | HttpUri) else None
 
 
+def _files(item: Any) -> tuple[PinnedFile, ...]:
+    files = tuple(_file(one) for one in _list(item, "files"))
+    if not files or len({file.path for file in files}) < len(files):
+        raise _MalformedError("it has a source without files, or a file twice")
+    return files
+
+
 def _file(item: Any) -> PinnedFile:
     path, digest = _text(item, "path"), _text(item, "digest")
     size = item.get("size")
-    parts = path.split("/")
-    if {"", ".", ".."} & {*parts} or "\0" in path:
+    if not is_inner_path(path):
         raise _MalformedError(f"{path!r} is no path of a file")
     if not _is_hex(digest.removeprefix("sha256:"), 64) or not digest.startswith("sha256:"):
         raise _MalformedError(f"the digest of {path} is none")

@@ -48,11 +48,16 @@ def digest_of(body: bytes) -> str:
 
 
 class FileServer:
-    """Files by path. failures: for a path, statuses that the next requests get instead."""
+    """Files by path.
+
+    failures: for a path, statuses that the next requests get instead. redirects: for a path, where
+    to ask.
+    """
 
     def __init__(self, files: Mapping[str, bytes], host: str = "127.0.0.1") -> None:
         self.files = dict(files)
         self.failures: dict[str, list[int]] = {}
+        self.redirects: dict[str, str] = {}
         self.requests: list[Request] = []
         self._host = host
         self._httpd = _Server((host, 0), _Handler)
@@ -69,6 +74,8 @@ class FileServer:
         path = urlsplit(request.path).path
         if self.failures.get(path):
             return Answer(self.failures[path].pop(0))
+        if path in self.redirects:
+            return Answer(302, b"", {"location": self.redirects[path]})
         return self.found(request)
 
     def found(self, request: Request) -> Answer:
@@ -113,6 +120,9 @@ class HubServer(FileServer):
         self.token = token
         self.gated = gated
         self.page = page
+        # What the listing is, and where it goes on, whatever the files are.
+        self.listing: bytes | None = None
+        self.next_page = ""
         # Of another host, as a client may take two ports of one for the same server.
         self.store = FileServer({}, "127.0.0.2")
 
@@ -154,6 +164,9 @@ class HubServer(FileServer):
         return Answer(200, json.dumps({"sha": self.commit}).encode())
 
     def _listing(self, path: str, query: str) -> Answer:
+        if self.listing is not None:
+            headers = {"link": f'<{path}{self.next_page}>; rel="next"'} if self.next_page else {}
+            return Answer(200, self.listing, headers)
         start = int(parse_qs(query).get("cursor", ["0"])[0])
         names = sorted(self.files)
         entries: list[dict[str, object]] = [] if start else [{"type": "directory", "path": "sub"}]

@@ -11,13 +11,17 @@ _texts = st.text(max_size=20)
 _paths = st.lists(_names, min_size=1, max_size=3).map(lambda parts: "/" + "/".join(parts))
 _modes = st.integers(0, 0o777)
 _owners = st.sampled_from(["", "0:0", "1000:1000"])
+_lists = st.lists(_names, max_size=2).map(tuple)
+_urls = _paths.map(lambda path: f"https://h.example{path}")
+_digests = st.sampled_from(["", f"sha256:{'0' * 64}"])
 _env = st.dictionaries(_names, _texts, max_size=3)
 
 
 def _inputs(stages: list[str]) -> st.SearchStrategy[model.Input]:
     choices: list[st.SearchStrategy[model.Input]] = [
         st.builds(model.ImageInput, ref=_names),
-        st.builds(model.LocalInput, include=st.lists(_names, max_size=2).map(tuple)),
+        st.builds(model.LocalInput, include=_lists, exclude=_lists),
+        st.builds(model.HttpInput, url=_urls, digest=_digests, token=st.sampled_from(["", "T"])),
         st.just(model.ScratchInput()),
         st.just(model.PhaseInput(name="base")),
     ]
@@ -29,10 +33,27 @@ def _inputs(stages: list[str]) -> st.SearchStrategy[model.Input]:
 def _mounts(stages: list[str]) -> st.SearchStrategy[tuple[model.Mount, ...]]:
     target = _paths
     mount: st.SearchStrategy[model.Mount] = st.one_of(
-        st.builds(model.CacheMount, id=_names, target=target),
-        st.builds(model.SecretMount, id=_names, target=target, env=st.just("")),
+        st.builds(
+            model.CacheMount,
+            id=_names,
+            target=target,
+            sharing=st.sampled_from(["shared", "private", "locked"]),
+        ),
+        st.builds(
+            model.SecretMount,
+            id=_names,
+            target=target,
+            env=st.just(""),
+            required=st.booleans(),
+        ),
         st.builds(model.SecretMount, id=_names, target=st.just(""), env=_names),
-        st.builds(model.BindMount, source=_inputs(stages), target=target),
+        st.builds(
+            model.BindMount,
+            source=_inputs(stages),
+            source_path=_paths,
+            target=target,
+            writable=st.booleans(),
+        ),
         st.builds(model.TmpfsMount, target=target),
     )
     return st.lists(
@@ -54,14 +75,17 @@ def _ops(stages: list[str]) -> st.SearchStrategy[model.Op]:
             source=_inputs(stages),
             src=_paths,
             dest=_paths,
+            include=_lists,
+            exclude=_lists,
             owner=_owners,
             mode=st.none() | _modes,
+            time=st.none() | st.integers(0, 2**32),
         ),
         st.builds(model.MkFile, path=_paths, content=_texts, mode=_modes, owner=_owners),
         st.builds(model.MkDir, path=_paths, mode=_modes, owner=_owners),
         st.builds(model.Remove, path=_paths),
         st.builds(model.Symlink, target=_paths, path=_paths),
-        st.builds(model.Env, name=_names.map(str.upper), value=_texts),
+        st.builds(model.Env, name=_names.map(str.upper), value=_texts, prepend=st.booleans()),
         st.builds(model.Workdir, path=_paths),
     )
 

@@ -22,7 +22,7 @@ from cogpack.solver.open_model import Ask, OpenOptions
 from cogpack.solver.requirement import Requirement
 from cogpack.solver.universe import Candidate, Fact, Relation, Term, Universe
 
-__all__ = ["Release", "World", "has_answer", "is_answer", "matrix_of", "worlds"]
+__all__ = ["Release", "World", "has_answer", "is_answer", "matrix_of", "world_of", "worlds"]
 
 PYTHONS = ("3.11.4", "3.12.2")
 MATRIX = ("m", "n")
@@ -37,7 +37,7 @@ INDEX = "https://index.invalid/simple/"
 class Release:
     """A release on the index: what it needs and on which Pythons it installs."""
 
-    requires: tuple[str, ...]
+    requires: tuple[str, ...] = ()
     requires_python: str = ""
     more: tuple[str, ...] = ()
 
@@ -195,6 +195,16 @@ def _world(
 ) -> World:
     asks = tuple(_ask(line, number, limit) for number, (line, limit) in enumerate(wishes, 1))
     return World(matrix_of(matrix), index, asks, python)
+
+
+def world_of(
+    matrix: Mapping[str, Mapping[str, Sequence[tuple[Term, ...]]]],
+    index: Mapping[str, Mapping[str, Release]],
+    lines: Sequence[str],
+) -> World:
+    """A world of these lines of requirements.txt; a package that `index` has not is on none."""
+    pages = {name: index.get(name, {}) for name in (*OPEN, *MATRIX)}
+    return _world(matrix, pages, [(line, False) for line in lines], "")
 
 
 def _ask(line: str, number: int, constraint: bool) -> Ask:
