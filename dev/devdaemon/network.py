@@ -29,9 +29,16 @@ _SIOCGIFFLAGS = 0x8913
 _SIOCSIFFLAGS = 0x8914
 _SIOCSIFNETMASK = 0x891C
 _SIOCGIFMTU = 0x8921
+_SIOCSIFHWADDR = 0x8924
 _SIOCBRADDBR = 0x89A0
 _SIOCBRDELBR = 0x89A1
 _IFF_UP = 1
+
+# <linux/if_arp.h>
+_ARPHRD_ETHER = 1
+
+# Locally administered (IEEE 802): 02:42, as Docker has it, and the four bytes of ADDRESS.
+_HARDWARE_ADDRESS = b"\x02\x42" + ADDRESS.packed
 
 
 @dataclass(frozen=True)
@@ -104,6 +111,10 @@ def _make_bridge() -> str:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
             if not _exists():
                 fcntl.ioctl(control, _SIOCBRADDBR, BRIDGE.encode() + b"\0")
+            # A bridge without an address of its own takes the lowest of its ports', and so another
+            # whenever a container comes or goes: those that run lose it for up to a minute.
+            hardware = struct.pack("=16sH6s16x", BRIDGE.encode(), _ARPHRD_ETHER, _HARDWARE_ADDRESS)
+            fcntl.ioctl(control, _SIOCSIFHWADDR, hardware)
             fcntl.ioctl(control, _SIOCSIFADDR, _request(str(ADDRESS.ip)))
             fcntl.ioctl(control, _SIOCSIFNETMASK, _request(str(ADDRESS.netmask)))
             _set_flags(control, up=True)
