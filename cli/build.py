@@ -18,8 +18,6 @@ from .options import (
     offline,
     platform,
     read_secrets,
-    show_warning,
-    show_warnings,
 )
 
 __all__ = ["command"]
@@ -70,32 +68,15 @@ def command(
     from ..llb.client import Client, PlainPrinter, find_daemon
     from ..pipeline import Request, build_plan, image_exports
     from ..project.weight_places import outside_folders
-    from ..stacks.compose import make_plan
-    from ..stacks.locking import load_as_locked, resolution_to_build
+    from ..stacks.locking import load_as_locked
     from ..stacks.said import Said
-    from ..stacks.unknown import ProjectIndexes
-    from ..stacks.weights import hub_secret, with_weights
+    from ..stacks.weights import hub_secret
+    from .planning import plan_of
 
     values = read_secrets(secrets, os.environ)
     composition = load_as_locked(folder, Said(platform, base_image))
     exports = image_exports(composition.project, tags, push, outputs)
-    show_warnings(composition.project.warnings)
-    composition = with_weights(
-        composition,
-        os.environ,
-        told=show_warning,
-        locked=locked,
-        offline=offline,
-        secrets=values,
-    )
-    resolution = resolution_to_build(
-        composition,
-        locked=locked,
-        told=show_warning,
-        source=ProjectIndexes(composition, os.environ, offline=offline),
-    )
-    show_warnings(resolution.warnings)
-    plan = make_plan(composition, resolution, network)
+    plan = plan_of(composition, network, locked=locked, offline=offline, secrets=values)
     values = hub_secret(plan, os.environ) | values
     folders = outside_folders(composition.project.root, composition.project.config)
     endpoint = find_daemon(builder, os.environ)

@@ -19,8 +19,6 @@ from .options import (
     network,
     offline,
     platform,
-    show_warning,
-    show_warnings,
 )
 
 __all__ = ["command"]
@@ -61,26 +59,14 @@ def command(
     builder is asked: base images are named by tag, and commands get the usual PATH.
     """
     from ..llb.compile import compile_plan
-    from ..stacks.compose import make_plan
-    from ..stacks.locking import load_as_locked, resolution_to_build
+    from ..stacks.locking import load_as_locked
     from ..stacks.said import Said
-    from ..stacks.unknown import ProjectIndexes
-    from ..stacks.weights import with_weights
+    from .planning import plan_of
 
     if output is None and sys.stdout.isatty():
         raise UserError("the definition is binary", hint="name a file with -o FILE, or pipe it on")
     composition = load_as_locked(folder, Said(platform, base_image))
-    composition = with_weights(
-        composition, os.environ, told=show_warning, locked=locked, offline=offline
-    )
-    resolution = resolution_to_build(
-        composition,
-        locked=locked,
-        told=show_warning,
-        source=ProjectIndexes(composition, os.environ, offline=offline),
-    )
-    show_warnings([*composition.project.warnings, *resolution.warnings])
-    plan = make_plan(composition, resolution, network)
+    plan = plan_of(composition, network, locked=locked, offline=offline)
     if pin:
         from ..llb.client import Client, find_daemon
         from ..pipeline import daemon_facts

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import click
@@ -16,8 +15,6 @@ from .options import (
     network,
     offline,
     platform,
-    show_warning,
-    show_warnings,
 )
 
 __all__ = ["command"]
@@ -44,22 +41,10 @@ def command(
     """Show what would be built of the project in DIR, stage by stage."""
     from ..plan.model import dump
     from ..plan.render import render
-    from ..stacks.compose import make_plan
-    from ..stacks.locking import load_as_locked, resolution_to_build
+    from ..stacks.locking import load_as_locked
     from ..stacks.said import Said
-    from ..stacks.unknown import ProjectIndexes
-    from ..stacks.weights import with_weights
+    from .planning import plan_of
 
     composition = load_as_locked(folder, Said(platform, base_image))
-    composition = with_weights(
-        composition, os.environ, told=show_warning, locked=locked, offline=offline
-    )
-    resolution = resolution_to_build(
-        composition,
-        locked=locked,
-        told=show_warning,
-        source=ProjectIndexes(composition, os.environ, offline=offline),
-    )
-    show_warnings([*composition.project.warnings, *resolution.warnings])
-    plan = make_plan(composition, resolution, network)
+    plan = plan_of(composition, network, locked=locked, offline=offline)
     click.echo(dump(plan) if as_json else render(plan), nl=False)
