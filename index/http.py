@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -121,6 +122,8 @@ class Fetcher:
         self._sleep = sleep
         self._clock = clock
         self._client: httpx.Client | None = None
+        self._under_way = 0
+        self._closed = False
         self._lock = threading.Lock()
 
     def get(
@@ -145,8 +148,8 @@ class Fetcher:
         method, form: another request than GET, and what a POST sends; it must bear repetition.
 
         Raises RetryableError when the network or the server fails to the end, UserError when the
-        server refuses the credential, BuilderError for another refusal, OversizedError past the
-        limit.
+        server refuses the credential, BuilderError for another refusal or a fetcher that is
+        closed, OversizedError past the limit.
         """
         from tenacity import Retrying, retry_if_exception_type
 
@@ -184,11 +187,14 @@ class Fetcher:
             ) from error
 
     def close(self) -> None:
-        """Close the connections."""
+        """Begin no request any more, and close the connections once none is under way.
+
+        A request that nobody waits for any more may still run on another thread: a connection
+        that it opens in a closed pool would be closed by nobody.
+        """
         with self._lock:
-            if self._client is not None:
-                self._client.close()
-                self._client = None
+            self._closed = True
+            self._close_if_idle()
 
     def _pause(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None
@@ -227,9 +233,13 @@ class Fetcher:
         return found is not None and found != before
 
     def _send(self, url: str, asked: _Asked, deadline: float) -> Answer:
+        with self._connected(url) as client:
+            return self._exchange(client, url, asked, deadline)
+
+    def _exchange(self, client: httpx.Client, url: str, asked: _Asked, deadline: float) -> Answer:
+        """One request and its answer."""
         import httpx
 
-        client = self._open()
         try:
             request = client.build_request(
                 asked.method, url, headers=asked.headers, data=asked.form or None
@@ -295,11 +305,27 @@ class Fetcher:
             hint=f"give a valid credential; looked at: {tried}",
         )
 
-    def _open(self) -> httpx.Client:
+    @contextmanager
+    def _connected(self, url: str) -> Iterator[httpx.Client]:
+        """The client, which stays open until the request is over."""
         with self._lock:
+            if self._closed:
+                raise BuilderError(f"{display(url)} was asked for when the client was closed")
             if self._client is None:
                 self._client = _client(self.settings)
-            return self._client
+            client = self._client
+            self._under_way += 1
+        try:
+            yield client
+        finally:
+            with self._lock:
+                self._under_way -= 1
+                self._close_if_idle()
+
+    def _close_if_idle(self) -> None:
+        if self._closed and not self._under_way and self._client is not None:
+            self._client.close()
+            self._client = None
 
 
 def _asker(location: Location | None) -> str:
