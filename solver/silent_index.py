@@ -146,6 +146,8 @@ class IndexMetadata:
         late = f"the index did not answer within {self._patience:g} s"
         for number, wish in enumerate(wishes):
             answer = answers[number] if number < len(answers) else None
+            if answer is not None:
+                answer.wait(deadline)
             read = answer.value if answer is not None else None
             failure = answer.failure if answer is not None else whole.failure
             reason = _unreached(failure) if failure is not None else late
