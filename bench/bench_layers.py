@@ -73,32 +73,53 @@ class First:
     size: int
 
 
+@dataclass(frozen=True)
+class Told:
+    """What the first builder showed. kept: the image that other builders are to make again.
+
+    project: as it was then. ours, cog: bytes that a push sends for one dependency more.
+    """
+
+    project: Project
+    kept: Push
+    ours: int
+    cog: int
+
+
 def main() -> int:
     """Build, change, build again; print the tables and the last line; return the exit code."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         with torch_index(folder / "index", _LOOPBACK) as index:
-            compat = overlay(folder / "compat", index) if index else None
             try:
+                # One after the other: each holds some 20 GB at its end.
                 with builder.second(_PYTHON) as found:
-                    machine = _machine(found, compat)
-                    project = Project(folder / "project", index, _set_base(folder, machine, 1))
-                    project.write()
-                    _report(project, machine, compat)
+                    told = _report(_machine(found, folder / "here", index), folder, index)
+                with builder.second(_PYTHON) as found:
+                    _elsewhere(_machine(found, folder / "there", index), folder, told)
             except SetupError as fault:
                 say(str(fault))
                 return 3
+    print(f"\n{told.cog / max(told.ours, 1):.0f} times fewer bytes for one dependency more")
+    print(f"add-a-dependency: {told.ours} bytes, {told.cog} bytes")
     return 0
 
 
-def _machine(found: Builder, compat: Path | None) -> Machine:
+def _machine(found: Builder, compat: Path, index: str) -> Machine:
     if found.own is None or found.docker is None:
         raise SetupError("this bench needs the builder that it starts")
     env = {**os.environ, **found.environment()}
-    return Machine(env, found.own.registry, found.docker, compat)
+    tables = overlay(compat, _base(found.own.registry), _PYTHON, index)
+    return Machine(env, found.own.registry, found.docker, tables)
 
 
-def _report(project: Project, machine: Machine, compat: Path | None) -> None:
+def _base(registry: str) -> str:
+    return f"{registry}/bench/base:3.11"
+
+
+def _report(machine: Machine, folder: Path, index: str) -> Told:
+    project = Project(folder / "project", index, _set_base(folder, machine, 1))
+    project.write()
     columns: tuple[Column, ...] = (
         Cogpack(project, machine),
         CogLayout(project, machine),
@@ -126,10 +147,8 @@ def _report(project: Project, machine: Machine, compat: Path | None) -> None:
         ]
         _print_row(name, figures[name])
     _print_changed(columns, figures)
-    _elsewhere(project, columns[0], machine, compat)
     ours, cog, _ = figures["add a dependency"]
-    print(f"\n{cog.sent / max(ours.sent, 1):.0f} times fewer bytes for one dependency more")
-    print(f"add-a-dependency: {ours.sent} bytes, {cog.sent} bytes")
+    return Told(project, _push(columns[0], machine, set(), "kept"), ours.sent, cog.sent)
 
 
 def _changes(project: Project, machine: Machine) -> list[tuple[str, Callable[[], object]]]:
@@ -151,7 +170,7 @@ def _set_base(folder: Path, machine: Machine, release: int) -> str:
     context.mkdir(exist_ok=True)
     (context / "release").write_text(f"{release}\n")
     (context / "Dockerfile").write_text(f"FROM {_PYTHON}\nCOPY release /etc/bench-release\n")
-    name = f"{machine.registry}/bench/base:3.11"
+    name = _base(machine.registry)
     machine.run([buildx(), "build", "--provenance=false", "--tag", name, "--push", context])
     return name
 
@@ -227,21 +246,21 @@ def _health(port: int) -> str:
     return ""
 
 
-def _elsewhere(project: Project, ours: Column, machine: Machine, compat: Path | None) -> None:
-    """The same project and another one, each by a builder that shares nothing with the first."""
-    here = _push(ours, machine, set(), "here")
-    twin = Project(project.folder.parent / "twin", project.index, project.base)
-    shutil.copytree(project.folder, twin.folder)
-    other = Project(project.folder.parent / "other", project.index, project.base)
+def _elsewhere(machine: Machine, folder: Path, told: Told) -> None:
+    """The same project and another one, by a builder that shares nothing with the first."""
+    base = _set_base(folder, machine, 2)
+    twin = Project(folder / "twin", told.project.index, base)
+    shutil.copytree(told.project.folder, twin.folder)
+    config = twin.folder / "cog.yaml"
+    config.write_text(config.read_text().replace(told.project.base, base))
+    other = Project(folder / "other", told.project.index, base)
     other.write()
     other.add_dependency("humanize==4.13.0")
-    with builder.second(_PYTHON) as found:
-        there = _machine(found, compat)
-        print("\n| on another builder | layers | of them the same | bytes | of them the same |")
-        print("|---|---|---|---|---|")
-        for title, made in (("the same project", twin), ("another project", other)):
-            push = _push(Cogpack(made, there), there, set(), "there")
-            _print_shared(title, here, push)
+    print("\n| on another builder | layers | of them the same | bytes | of them the same |")
+    print("|---|---|---|---|---|")
+    for title, made in (("the same project", twin), ("another project", other)):
+        push = _push(Cogpack(made, machine), machine, set(), "there")
+        _print_shared(title, told.kept, push)
 
 
 def _print_shared(title: str, here: Push, there: Push) -> None:

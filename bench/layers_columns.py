@@ -51,13 +51,13 @@ _LINKS = (
 class Machine:
     """Where images are made. env: of the commands, with the builder in it; registry: host:port.
 
-    compat: tables for cogpack; None for its own alone. docker: the docker command.
+    compat: further tables for cogpack. docker: the docker command.
     """
 
     env: Mapping[str, str]
     registry: str
     docker: Path
-    compat: Path | None
+    compat: Path
 
     def run(self, command: Sequence[str | Path]) -> str:
         """Run a command on this builder; return its output. Ends the bench when it fails."""
@@ -160,10 +160,8 @@ class Cogpack:
 
     def _run(self, verb: str, *arguments: str) -> str:
         cogpack = Path(sys.executable).with_name("cogpack")
-        command: list[str | Path] = [cogpack, verb, self.project.folder, *arguments]
-        if self.machine.compat is not None:
-            command += ["--compat", self.machine.compat]
-        return self.machine.run(command)
+        compat = ("--compat", self.machine.compat)
+        return self.machine.run([cogpack, verb, self.project.folder, *arguments, *compat])
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import functools
 import hashlib
 import http.server
@@ -14,6 +15,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import cogpack
 
 __all__ = ["FRAMEWORK", "WEIGHTS", "Project", "overlay", "torch_index"]
 
@@ -74,7 +77,7 @@ class Project:
         (self.folder / "cog.yaml").write_text(
             'build:\n  python_version: "3.11"\n  python_requirements: requirements.txt\n'
             'run: "predict.py:Predictor"\n'
-            f'cogpack:\n  base_image: "{self.base}"\n  base_python: "3.11"\n'
+            f'cogpack:\n  base_image: "{self.base}"\n'
         )
         (self.folder / ".dockerignore").write_text("pylock.cogpack.toml\n")
 
@@ -120,7 +123,7 @@ def torch_index(folder: Path, address: str) -> Iterator[str]:
         return
     _write_page(pages, wheel)
     handler = functools.partial(_Quiet, directory=str(folder))
-    with http.server.ThreadingHTTPServer((address, 0), handler) as server:
+    with _Server((address, 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://{address}:{server.server_port}"
         server.shutdown()
@@ -141,18 +144,34 @@ def _write_page(pages: Path, wheel: Path) -> None:
     )
 
 
+class _Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: uv hangs up where it has read enough of a wheel."""
+
+
 class _Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Say nothing."""
 
 
-def overlay(folder: Path, index: str) -> Path:
-    """Tables that send cogpack to the local index for torch, as a company's own mirror would."""
+def overlay(folder: Path, base: str, like: str, index: str) -> Path:
+    """Tables as a platform team writes them: their own base image, and where their torch lies.
+
+    folder: where they are made. base: an image of which `like`, an image of cogpack's own tables,
+    says what is in it. index: as `Project.index`.
+    """
     folder.mkdir()
-    (folder / "torch.csv").write_text(
-        "version,variant,architecture,python,glibc,cuda,cudnn,triton,kernels,libraries,index_url,"
-        "withdrawn,source,checked\n"
-        f'{FRAMEWORK.partition("==")[2]}+cpu,cpu,amd64,">=3.10,<3.15",2.28,,,,,,{index},,'
-        "bench,2026-01-01\n"
-    )
+    with (Path(cogpack.__file__).parent / "compat" / "base_images.csv").open() as file:
+        [row] = [row for row in csv.DictReader(file) if row["ref"] == like]
+    with (folder / "base_images.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, list(row))
+        writer.writeheader()
+        writer.writerow({**row, "ref": base, "patch_ref": "", "patch_from": ""})
+    if index:
+        (folder / "torch.csv").write_text(
+            "version,variant,architecture,python,glibc,cuda,cudnn,triton,kernels,libraries,"
+            "index_url,withdrawn,source,checked\n"
+            f'{FRAMEWORK.partition("==")[2]}+cpu,cpu,amd64,">=3.10,<3.15",2.28,,,,,,{index},,'
+            "bench,2026-01-01\n"
+        )
     return folder

@@ -22,7 +22,7 @@ from typing import cast
 import e2e_ran
 import pytest
 
-from devdaemon import builder, daemon, images, network, probe, relay, services, standins
+from devdaemon import builder, daemon, images, layout, network, probe, relay, services, standins
 from devdaemon.layout import SetupError
 
 
@@ -308,3 +308,44 @@ def test_a_record_of_the_daemon_from_before_there_were_two_is_read() -> None:
     stored = {"data": "/data", "bin": "/bin", "registry": "127.0.0.1:1", "bridged": True}
     stored |= {"docker_host": "unix:///run/d.sock", "buildkit_host": "unix:///run/b.sock"}
     assert daemon.Daemon(**stored).run == str(daemon.RUN)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("is_alive", [True, False])
+def test_only_second_daemons_that_were_killed_are_cleared_away(
+    is_alive: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tmp_path / "run"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(daemon, "RUN", run)
+    monkeypatch.setattr(daemon, "_LOCK", run / "lock")
+    monkeypatch.setattr(daemon, "_RECORD", run / "daemon.json")
+    monkeypatch.setattr(network, "remove", lambda: None)
+    data = tmp_path / "cogpack-dev"
+    data.mkdir()
+    with daemon._beside() as (own_run, own_data):
+        named = ["bash", "-c", 'exec -a dockerd tail -f "$0"', str(own_run / "alive")]
+        with subprocess.Popen(named) as process:
+            while not services.command_line(process.pid).startswith("dockerd "):
+                assert process.poll() is None
+            with contextlib.ExitStack() as stack:
+                if not is_alive:
+                    stack.enter_context(pytest.MonkeyPatch.context()).setattr(
+                        daemon, "is_held", lambda _: False
+                    )
+                daemon.stop()
+            assert (own_run.is_dir(), own_data.is_dir()) == (is_alive, is_alive)
+            if is_alive:
+                assert process.poll() is None
+                process.kill()
+            else:
+                assert process.wait(30) != 0
+        own_run.mkdir(exist_ok=True)
+        own_data.mkdir(exist_ok=True)
+
+
+def test_a_lock_is_held_while_its_context_is_open(tmp_path: Path) -> None:
+    file = tmp_path / "lock"
+    assert not layout.is_held(file)
+    with layout.exclusive(file):
+        assert layout.is_held(file)
+    assert not layout.is_held(file)

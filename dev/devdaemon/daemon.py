@@ -13,13 +13,13 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from . import debian, network, probe, services
-from .layout import RUN, SetupError, cache, exclusive, say
+from .layout import RUN, SetupError, cache, exclusive, is_held, say
 from .packages import Programs, programs
 
 __all__ = ["RUN", "Daemon", "dockerd_settings", "running", "second", "start", "stop"]
@@ -27,6 +27,7 @@ __all__ = ["RUN", "Daemon", "dockerd_settings", "running", "second", "start", "s
 _RECORD = RUN / "daemon.json"
 _LOCK = RUN / "lock"
 _SECOND = "second-"
+_ALIVE = "alive"
 _REGISTRY_PORT = 5055
 _CACHE_KEPT = "30GB"
 _NAMES = {"dockerd", "containerd", "containerd-shim-runc-v2", "docker-registry"}
@@ -126,18 +127,29 @@ def second() -> Iterator[Daemon]:
     """
     _require_root()
     found = programs()
-    RUN.mkdir(parents=True, exist_ok=True)
-    with (
-        tempfile.TemporaryDirectory(prefix=_SECOND, dir=RUN) as run,
-        tempfile.TemporaryDirectory(prefix=_SECOND, dir=cache()) as data,
-    ):
-        daemon = Daemon.at(Path(run), Path(data), found.bin, _free_port(), bridged=False)
+    with _beside() as (run, data):
+        daemon = Daemon.at(run, data, found.bin, _free_port(), bridged=False)
         try:
             for service in _services(daemon, found, network.NONE):
                 services.start(service)
             yield daemon
         finally:
-            _end(Path(run), Path(data))
+            _end(run, data)
+
+
+@contextmanager
+def _beside() -> Iterator[tuple[Path, Path]]:
+    """The two folders of a second daemon, which nobody clears away while the context is open."""
+    with ExitStack() as stack:
+        # Whoever clears up meanwhile would take a folder that is not held yet for a leftover.
+        with exclusive(_LOCK):
+            run = Path(stack.enter_context(_temporary(RUN, _SECOND)))
+            stack.enter_context(exclusive(run / _ALIVE))
+        yield run, Path(stack.enter_context(_temporary(cache(), f"{run.name}-")))
+
+
+def _temporary(parent: Path, prefix: str) -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix=prefix, dir=parent)
 
 
 def _require_root() -> None:
@@ -252,38 +264,48 @@ def _free_port(wanted: int = 0) -> int:
 
 
 def _clear() -> None:
-    """End what is left of the daemon and of second ones, stopped, killed or half started."""
+    """End what is left of the daemon and of second ones that were killed; not one that runs."""
+    seconds = sorted(RUN.glob(f"{_SECOND}*"))
+    alive = [run for run in seconds if is_held(run / _ALIVE)]
     recorded = _recorded()
-    _end(RUN, Path(recorded.data) if recorded else cache() / "daemon")
+    _end(RUN, Path(recorded.data) if recorded else cache() / "daemon", spared=alive)
     network.remove()
     for left in cache().glob(f"{_SECOND}*"):
-        _unmount(left)
-        shutil.rmtree(left)
+        if not any(left.name.startswith(f"{run.name}-") for run in alive):
+            _unmount(left)
+            shutil.rmtree(left)
     for entry in RUN.iterdir():
-        if entry != _LOCK:
+        if entry != _LOCK and entry not in alive:
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
 
 
-def _end(run: Path, data: Path) -> None:
-    """End the processes that have `run` in their command line, and unmount both folders."""
+def _end(run: Path, data: Path, spared: Collection[Path] = ()) -> None:
+    """End the processes that have `run` in their command line, and unmount both folders.
+
+    spared: folders in `run` whose processes and mounts stay.
+    """
     for name in ("relay", "dockerd", "registry"):
         services.stop(services.Service(name, (), {}, run, lambda: True))
     # dockerd ends its containerd and shims; one that was killed has left them.
     for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and _belongs(int(entry.name), run):
+        if entry.name.isdigit() and _belongs(int(entry.name), run, spared):
             services.kill(int(entry.name))
-    _unmount(run)
+    _unmount(run, spared)
     _unmount(data)
 
 
-def _unmount(folder: Path) -> None:
+def _unmount(folder: Path, spared: Collection[Path] = ()) -> None:
     mounts = Path("/proc/mounts").read_text(encoding="utf-8").splitlines()
     for point in sorted((line.split()[1] for line in mounts), reverse=True):
-        if point.startswith(f"{folder}/"):
+        if point.startswith(f"{folder}/") and not any(
+            point.startswith(f"{one}/") for one in spared
+        ):
             subprocess.run(["umount", "--lazy", point], check=False, stderr=subprocess.DEVNULL)
 
 
-def _belongs(pid: int, run: Path) -> bool:
+def _belongs(pid: int, run: Path, spared: Collection[Path]) -> bool:
     """Tell whether a process is a program of a daemon: by its name and by the folder in it."""
     line = services.command_line(pid)
+    if any(f"{one}/" in line for one in spared):
+        return False
     return Path(line.split(" ", 1)[0]).name in _NAMES and f"{run}/" in line

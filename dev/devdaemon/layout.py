@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["RUN", "SetupError", "cache", "exclusive", "say"]
+__all__ = ["RUN", "SetupError", "cache", "exclusive", "is_held", "say"]
 
 RUN = Path("/run/cogpack-dev")
 
@@ -42,3 +42,15 @@ def exclusive(file: Path) -> Iterator[None]:
     with file.open("w") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
+
+
+def is_held(file: Path) -> bool:
+    """Whether a process is inside `exclusive(file)` now; a killed one has left it."""
+    try:
+        with file.open("w") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
