@@ -253,10 +253,9 @@ def _elsewhere(machine: Machine, folder: Path, told: Told) -> None:
     base = _set_base(folder, machine, 2)
     twin = Project(folder / "twin", told.project.index, base)
     shutil.copytree(told.project.folder, twin.folder)
-    config = twin.folder / "cog.yaml"
-    config.write_text(config.read_text().replace(told.project.base, base))
     other = Project(folder / "other", told.project.index, base)
     other.write()
+    other.add_system_package()
     other.add_dependency("humanize==4.13.0")
     print("\n| on another builder | layers | of them the same | bytes | of them the same |")
     print("|---|---|---|---|---|")

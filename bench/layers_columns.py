@@ -160,8 +160,9 @@ class Cogpack:
 
     def _run(self, verb: str, *arguments: str) -> str:
         cogpack = Path(sys.executable).with_name("cogpack")
-        compat = ("--compat", self.machine.compat)
-        return self.machine.run([cogpack, verb, self.project.folder, *arguments, *compat])
+        # Not in cog.yaml: the registry in the name is another one on another builder.
+        stands = ("--base-image", self.project.base, "--compat", self.machine.compat)
+        return self.machine.run([cogpack, verb, self.project.folder, *arguments, *stands])
 
 
 @dataclass(frozen=True)

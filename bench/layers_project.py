@@ -77,7 +77,6 @@ class Project:
         (self.folder / "cog.yaml").write_text(
             'build:\n  python_version: "3.11"\n  python_requirements: requirements.txt\n'
             'run: "predict.py:Predictor"\n'
-            f'cogpack:\n  base_image: "{self.base}"\n'
         )
         (self.folder / ".dockerignore").write_text("pylock.cogpack.toml\n")
 
