@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 import msgspec
 
 from ..errors import BuilderError, Failure, UserError
-from .flat import by_project, folder_links, local_page_links
+from .buildsystem import BuildSystem
+from .compact import pack, unpack
+from .flat import by_project, folder_links, local_page
 from .http import Answer, Fetcher
-from .links import Link, PageError, pack, read_html, read_json, resolve, unpack
+from .links import Link, Listing, PageError, read_html, read_json, resolve
 from .location import Location, display
 from .metadata import (
     Metadata,
@@ -57,6 +59,8 @@ _METADATA = "metadata"
 # that was found, which a release of cogpack that reads more raises.
 _SILENT = "silent-2"
 _SIZE = "size"
+# With the number of the rules by which it was read, likewise.
+_BUILD = "build-1"
 
 T = TypeVar("T")
 
@@ -102,6 +106,7 @@ class IndexClient:
         self._pages: PageCache | None = None
         self._workers = workers
         self._pool: ThreadPoolExecutor | None = None
+        self._closed = False
         self._answers: dict[Hashable, Future[Any]] = {}
         self._lock = threading.Lock()
 
@@ -126,6 +131,13 @@ class IndexClient:
         """
         key = ("metadata", files[0].url)
         return self._once(key, lambda: self._metadata(name, files, location))
+
+    def build_system(self, sdist: File, location: Location | None = None) -> BuildSystem:
+        """What an sdist is built with.
+
+        Raises MetadataError when it cannot be read, OfflineError, or what `Fetcher.get` raises.
+        """
+        return self._once(("build", sdist.url), lambda: self._build_system(sdist, location))
 
     def sha256(self, file: File, location: Location | None = None, *, limit: int) -> str:
         """The SHA-256 of a file, as hexadecimal digits, for an index that announces none.
@@ -153,8 +165,12 @@ class IndexClient:
         """Run calls of this client on its pool; what they find is remembered.
 
         A call that fails fails again, with its message, when its answer is asked for.
+
+        Raises RuntimeError when the client is closed: nobody would end the threads.
         """
         with self._lock:
+            if self._closed:
+                raise RuntimeError("the client is closed")
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(self._workers, thread_name_prefix="cogpack-index")
             return [self._pool.submit(job) for job in jobs]
@@ -162,6 +178,7 @@ class IndexClient:
     def close(self) -> None:
         """Drop what is not begun, wait for the rest, close the connections."""
         with self._lock:
+            self._closed = True
             pool, self._pool = self._pool, None
         if pool is not None:
             pool.shutdown(cancel_futures=True)
@@ -191,17 +208,25 @@ class IndexClient:
     def _page(self, location: Location, name: str) -> Page | None:
         if location.kind == "flat":
             links = self._flat(location).get(name, ())
-            return self._build(location, name, links) if links else None
+            return self._build(location, name, Listing(links)) if links else None
         if location.is_local:
-            found = local_page_links(location, name)
+            found = local_page(location, name)
             return None if found is None else self._build(location, name, found)
-        body = self._cached(
-            location,
-            location.page_url(name),
-            PAGE_ACCEPT,
-            lambda answer: _convert(answer, name, location),
-        )
-        return None if body is None else unpack(name, location.url, body)
+
+        url = location.page_url(name)
+
+        def read() -> Page | None:
+            body = self._cached(
+                location, url, PAGE_ACCEPT, lambda answer: _convert(answer, name, location)
+            )
+            return None if body is None else unpack(name, location.url, body)
+
+        try:
+            return read()
+        except PageError:
+            # What the cache has is no page to this release of cogpack.
+            self._page_cache().forget(url, PAGE_ACCEPT)
+            return read()
 
     def _flat(self, location: Location) -> Mapping[str, tuple[Link, ...]]:
         def read() -> Mapping[str, tuple[Link, ...]]:
@@ -221,12 +246,12 @@ class IndexClient:
         return self._once(("flat", location), read)
 
     @staticmethod
-    def _build(location: Location, name: str, links: Iterable[Link]) -> Page | None:
+    def _build(location: Location, name: str, listing: Listing) -> Page | None:
         url = location.url
         if location.kind == "simple":
             url = f"{url}{name}/"
-        page = unpack(name, location.url, pack(name, url, links))
-        return page if page.releases else None
+        page = unpack(name, location.url, pack(name, url, listing))
+        return page if page.answers else None
 
     def _cached(
         self, location: Location, url: str, accept: str, convert: Callable[[Answer], bytes]
@@ -288,6 +313,21 @@ class IndexClient:
             self._store.write(_SILENT, key, dump_failure(metadata))
         return metadata
 
+    def _build_system(self, sdist: File, location: Location | None) -> BuildSystem:
+        key = sdist.sha256
+        kept = self._store.read(_BUILD, key) if key else None
+        if kept is not None:
+            try:
+                return msgspec.msgpack.decode(kept, type=BuildSystem)
+            except msgspec.DecodeError:
+                pass  # another release of cogpack wrote it
+        if self.policy.offline and not sdist.url.startswith("file:"):
+            raise _offline(f"the pyproject.toml of {sdist.filename} is not in the cache")
+        found = self._releases.build_system(sdist, location)
+        if key:
+            self._store.write(_BUILD, key, msgspec.msgpack.encode(found))
+        return found
+
     def _stored(self, key: str, name: str, file: File) -> Metadata | NoMetadata | None:
         for kind, load in ((_METADATA, load_metadata), (_SILENT, load_failure)):
             body = self._store.read(kind, key)
@@ -305,14 +345,14 @@ class IndexClient:
 
 
 def _convert(answer: Answer, name: str, location: Location) -> bytes:
-    return pack(name, answer.url, _read_links(answer, location))
+    return pack(name, answer.url, _read(answer, location))
 
 
 def _resolved(answer: Answer, location: Location) -> list[Link]:
-    return resolve(_read_links(answer, location), answer.url)
+    return resolve(_read(answer, location), answer.url)
 
 
-def _read_links(answer: Answer, location: Location) -> list[Link]:
+def _read(answer: Answer, location: Location) -> Listing:
     content_type, _, options = answer.headers.get("content-type", "text/html").partition(";")
     kind = content_type.strip().lower()
     try:

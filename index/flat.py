@@ -12,10 +12,10 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from ..errors import UserError
-from .links import Link, PageError, read_html, read_json
+from .links import Link, Listing, PageError, read_html, read_json
 from .location import Location
 
-__all__ = ["by_project", "folder_links", "local_page_links"]
+__all__ = ["by_project", "folder_links", "local_page"]
 
 _SDIST_SUFFIXES = (".tar.gz", ".zip")
 
@@ -45,14 +45,14 @@ def folder_links(location: Location) -> list[Link]:
                 for item in sorted(path.iterdir())
                 if item.is_file()
             ]
-        return _read_file(path)
+        return list(_read_file(path).files)
     except (OSError, PageError) as error:
         where = f"{location.origin}: " if location.origin else ""
         raise UserError(f"{where}find-links {path} cannot be read ({error})") from error
 
 
-def local_page_links(location: Location, name: str) -> list[Link] | None:
-    """The files of a project in a simple index that lies in a folder; None when it has none."""
+def local_page(location: Location, name: str) -> Listing | None:
+    """A project's page in a simple index that lies in a folder; None when it has none."""
     page = location.path / name / "index.html"
     if not page.is_file():
         return None
@@ -62,7 +62,7 @@ def local_page_links(location: Location, name: str) -> list[Link] | None:
         raise UserError(f"package index {location.display}: {page} cannot be read") from error
 
 
-def _read_file(path: Path) -> list[Link]:
+def _read_file(path: Path) -> Listing:
     body = path.read_bytes()
     return read_json(body) if path.suffix == ".json" else read_html(body)
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from ..errors import BuilderError, RetryableError, UserError
@@ -25,11 +25,16 @@ if TYPE_CHECKING:
     import httpx
     from tenacity import RetryCallState
 
+    from .connections import Deadline
+
 __all__ = ["Answer", "Fetcher", "HttpSettings", "OversizedError"]
 
 _RETRY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 _MAX_REDIRECTS = 10
+
+# Bytes of an answer whose asker names no limit: pages have a few MiB, the longest ones some 20.
+_MOST_BYTES = 64 << 20
 
 # Longest of the pauses that double after each try, in seconds.
 _LONGEST_PAUSE = 10.0
@@ -122,6 +127,7 @@ class Fetcher:
         self._sleep = sleep
         self._clock = clock
         self._client: httpx.Client | None = None
+        self._deadline: Deadline | None = None
         self._under_way = 0
         self._closed = False
         self._lock = threading.Lock()
@@ -141,7 +147,7 @@ class Fetcher:
         """GET a URL; network faults, 429 and 5xx are tried again.
 
         location: the index it belongs to, for messages.
-        limit: longest body, in bytes.
+        limit: longest body, in bytes; without one 64 MiB.
         token: a bearer token for the URL's own server (RFC 6750); a redirect to another server
             is followed without it.
         challenge: a 401 is an answer, whose `www-authenticate` the caller reads.
@@ -180,6 +186,11 @@ class Fetcher:
                 dict(form or {}),
             )
             return tries(self._follow, asked, deadline)
+        except OversizedError as error:
+            if limit is not None:
+                raise
+            message = f"{_asker(location)}{display(url)} sends more than {_MOST_BYTES} bytes"
+            raise BuilderError(message) from error
         except _AgainError as error:
             raise RetryableError(
                 f"{_asker(location)}{display(url)}: {error}",
@@ -233,7 +244,7 @@ class Fetcher:
         return found is not None and found != before
 
     def _send(self, url: str, asked: _Asked, deadline: float) -> Answer:
-        with self._connected(url) as client:
+        with self._connected(url) as (client, limit), limit.until(deadline):
             return self._exchange(client, url, asked, deadline)
 
     def _exchange(self, client: httpx.Client, url: str, asked: _Asked, deadline: float) -> Answer:
@@ -244,7 +255,7 @@ class Fetcher:
             request = client.build_request(
                 asked.method, url, headers=asked.headers, data=asked.form or None
             )
-        except httpx.InvalidURL as error:
+        except (httpx.InvalidURL, UnicodeError) as error:
             raise BuilderError(f"{display(url)} is malformed ({error})") from error
         auth: httpx.BasicAuth | None = None
         if asked.token and origin_of(url) == origin_of(asked.url):
@@ -259,6 +270,13 @@ class Fetcher:
                 response.close()
         except (httpx.TransportError, httpx.DecodingError) as error:
             raise _AgainError(_network_fault(error)) from error
+        except httpx.InvalidURL as error:
+            # httpx looks at where it is sent on to, although it is not to go there.
+            message = f"{display(url)} redirects to a malformed URL ({error})"
+            raise BuilderError(message) from error
+        except UnicodeError as error:
+            # The host's name, which is encoded for the resolver only now.
+            raise BuilderError(f"{display(url)} is malformed ({error})") from error
         if response.status_code in _RETRY_STATUS:
             raise _AgainError(
                 f"the server answered {response.status_code}",
@@ -269,15 +287,16 @@ class Fetcher:
     def _read(self, response: httpx.Response, limit: int | None, deadline: float) -> bytes:
         if response.status_code >= 400 or response.has_redirect_location:
             return b""
+        limit = _MOST_BYTES if limit is None else limit
         announced = response.headers.get("content-length", "")
-        if limit is not None and announced.isdecimal() and int(announced) > limit:
+        if announced.isdecimal() and int(announced) > limit and response.request.method != "HEAD":
             raise OversizedError
         pieces = []
         count = 0
         for piece in response.iter_bytes():
             pieces.append(piece)
             count += len(piece)
-            if limit is not None and count > limit:
+            if count > limit:
                 raise OversizedError
             if self._clock() > deadline:
                 seconds = self.settings.total_seconds
@@ -306,17 +325,20 @@ class Fetcher:
         )
 
     @contextmanager
-    def _connected(self, url: str) -> Iterator[httpx.Client]:
-        """The client, which stays open until the request is over."""
+    def _connected(self, url: str) -> Iterator[tuple[httpx.Client, Deadline]]:
+        """The client, which stays open until the request is over, and what limits a request."""
         with self._lock:
             if self._closed:
                 raise BuilderError(f"{display(url)} was asked for when the client was closed")
-            if self._client is None:
-                self._client = _client(self.settings)
-            client = self._client
+            if self._client is None or self._deadline is None:
+                from .connections import Deadline, open_http
+
+                self._deadline = Deadline(self._clock)
+                self._client = open_http(self.settings, self._deadline)
+            client, deadline = self._client, self._deadline
             self._under_way += 1
         try:
-            yield client
+            yield client, deadline
         finally:
             with self._lock:
                 self._under_way -= 1
@@ -333,36 +355,6 @@ def _asker(location: Location | None) -> str:
     return f"package index {location.display}: " if location else ""
 
 
-def _client(settings: HttpSettings) -> httpx.Client:
-    import ssl
-
-    import httpx
-
-    limits = httpx.Limits(
-        max_connections=settings.connections, max_keepalive_connections=settings.connections
-    )
-    verify: Any = True
-    if settings.ca_file is not None:
-        try:
-            verify = ssl.create_default_context(cafile=str(settings.ca_file))
-        except (OSError, ssl.SSLError) as error:
-            raise UserError(f"the certificates in {settings.ca_file} cannot be read") from error
-    mounts: dict[str, httpx.BaseTransport | None] = {
-        f"https://{host}": httpx.HTTPTransport(verify=False, limits=limits)  # asked for
-        for host in settings.trusted_hosts
-    }
-    return httpx.Client(
-        verify=verify,
-        mounts=mounts,
-        limits=limits,
-        timeout=httpx.Timeout(
-            settings.read_seconds, connect=settings.connect_seconds, pool=settings.total_seconds
-        ),
-        headers={"user-agent": "cogpack"},
-        follow_redirects=False,
-    )
-
-
 def _redirect_target(answer: Answer) -> str | None:
     if answer.status not in {301, 302, 303, 307, 308}:
         return None
@@ -371,7 +363,8 @@ def _redirect_target(answer: Answer) -> str | None:
     target = answer.headers.get("location", "")
     try:
         joined = httpx.URL(answer.url).join(target)
-    except httpx.InvalidURL as error:
+        _ = origin_of(str(joined))
+    except (httpx.InvalidURL, ValueError) as error:
         raise BuilderError(f"{display(answer.url)} redirects to a malformed URL") from error
     if urlsplit(str(joined)).scheme not in {"http", "https"} or not target:
         raise BuilderError(f"{display(answer.url)} redirects to {display(str(joined))}")
@@ -385,7 +378,7 @@ def _retry_after(text: str) -> float:
         return float(text)
     try:
         return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError, IndexError):
         return 0.0
 
 

@@ -16,6 +16,7 @@ from types import MappingProxyType
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
+from .buildsystem import BuildSystem
 from .client import IndexClient
 from .location import Location
 from .metadata import Metadata, NoMetadata
@@ -101,14 +102,25 @@ class IndexSet:
         if name in self._filtered:
             return self._filtered[name]
         for location in self.sources.order(name):
-            page = self.client.page(location, name)
-            if page is not None and page.releases:
-                if self._exclude_newer is not None:
-                    page = page.exclude_newer(self._exclude_newer)
+            page = self.page_at(location, name)
+            # What an index holds back (quarantined, too new) no other answers for.
+            if page is not None and page.answers:
                 self._places[name] = location
                 self._filtered[name] = page
                 return page
         return None
+
+    def page_at(self, location: Location, name: str) -> Page | None:
+        """The page of a package on one index, whatever the order of the indexes says.
+
+        name: normalised project name. Files that are too new are left out, as everywhere.
+
+        Raises what `IndexClient.page` raises.
+        """
+        page = self.client.page(location, name)
+        if page is None or self._exclude_newer is None:
+            return page
+        return page.exclude_newer(self._exclude_newer)
 
     def pages(self, names: Iterable[str]) -> dict[str, Page | None]:
         """The pages of several packages, fetched side by side; in the order of the names."""
@@ -131,6 +143,14 @@ class IndexSet:
         """The metadata of a release of which these files suit, the best one first."""
         name = canonicalize_name(name)
         return self.client.metadata(name, files, self._places.get(name))
+
+    def build_system(self, name: str, sdist: File) -> BuildSystem:
+        """What an sdist of a package is built with.
+
+        Raises what `IndexClient.build_system` raises.
+        """
+        self.page(name)
+        return self.client.build_system(sdist, self._places.get(canonicalize_name(name)))
 
     def prefetch(self, names: Iterable[str]) -> None:
         """Begin to fetch pages; returns at once. What fails shows when the page is asked for."""

@@ -6,6 +6,7 @@ cached and written into a lock.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -117,7 +118,7 @@ def parse_location(
             hint="use an https:, http: or file: URL, or a path",
         )
     else:
-        path = Path(text).expanduser()
+        path = Path(os.path.expanduser(text))  # noqa: PTH111  # `~nobody` stays as it is
         path = path if path.is_absolute() else (base or Path.cwd()) / path
     url = path.absolute().as_uri()
     slash = "/" if kind == "simple" and not url.endswith("/") else ""
@@ -169,6 +170,11 @@ def origin_of(url: str) -> tuple[str, str, int]:
 
 def _remote(text: str, kind: Kind, name: str, origin: str) -> Location:
     parts = urlsplit(text)
+    if not parts.hostname:
+        # What stands in the host's place may be a credential.
+        raise UserError(
+            f"{_prefix(origin)}the URL names no host", hint="write it as https://HOST/PATH"
+        )
     user, at, host = parts.netloc.rpartition("@")
     path = parts.path if kind == "flat" or parts.path.endswith("/") else parts.path + "/"
     url = urlunsplit((parts.scheme, host, path, parts.query if kind == "flat" else "", ""))

@@ -16,13 +16,14 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from .page import mend_specifier, python_specifier
+from .page import is_endless, mend_specifier, python_specifier
 
 __all__ = [
     "Metadata",
     "MetadataError",
     "NoMetadata",
     "parse_metadata",
+    "requirement_of",
     "stated_metadata",
     "unreadable",
     "with_extra",
@@ -67,7 +68,7 @@ class Metadata:
     @cached_property
     def requires_dist(self) -> tuple[Requirement, ...]:
         """The dependencies, in the order of the metadata."""
-        return tuple(_requirement(text) for text in self.requirement_texts)
+        return tuple(requirement_of(text) for text in self.requirement_texts)
 
     @cached_property
     def requires_python(self) -> SpecifierSet | None:
@@ -123,14 +124,15 @@ def parse_metadata(body: bytes, *, source: str = "", sdist: bool = False) -> Met
     """
     from packaging.metadata import parse_email
 
-    raw, unparsed = parse_email(body)
+    try:
+        raw, unparsed = parse_email(body)
+    except RecursionError as error:
+        # Messages in messages: only who means ill writes them there.
+        raise MetadataError("it is nested too deep") from error
     name = canonicalize_name(raw.get("name") or "")
     if not name:
         raise MetadataError("it has no Name field")
-    try:
-        version = Version(raw.get("version") or "")
-    except InvalidVersion as error:
-        raise MetadataError(f"its Version is malformed ({error})") from error
+    version = _version(raw.get("version") or "", "Version")
     if sdist:
         _require_static(raw.get("metadata_version") or "", raw.get("dynamic") or [])
     python_text = (raw.get("requires_python") or "").strip()
@@ -169,7 +171,7 @@ def stated_metadata(
     texts = []
     for line in lines:
         try:
-            read = _requirement(" ".join(line.split()))
+            read = requirement_of(" ".join(line.split()))
         except InvalidRequirement as error:
             raise unreadable(line, error) from error
         extras |= set(_EXTRA.findall(str(read.marker))) if read.marker is not None else set()
@@ -225,7 +227,7 @@ def load_metadata(body: bytes) -> Metadata:
     try:
         packed = _decode(body)
         version = Version(packed.version)
-    except (msgspec.DecodeError, InvalidVersion) as error:
+    except (msgspec.DecodeError, ValueError) as error:
         raise MetadataError(str(error)) from error
     return Metadata(
         packed.name,
@@ -253,21 +255,27 @@ def load_failure(body: bytes) -> NoMetadata:
     try:
         packed = _decode_failure(body)
         return NoMetadata(packed.name, Version(packed.version), packed.reasons, packed.is_final)
-    except (msgspec.DecodeError, InvalidVersion) as error:
+    except (msgspec.DecodeError, ValueError) as error:
         raise MetadataError(str(error)) from error
 
 
 def _require_static(metadata_version: str, dynamic: Iterable[str]) -> None:
-    try:
-        version = Version(metadata_version)
-    except InvalidVersion as error:
-        raise MetadataError("its Metadata-Version is malformed") from error
+    version = _version(metadata_version, "Metadata-Version")
     if version < _STATIC_SDIST_VERSION:
         raise MetadataError(f"its metadata is version {version}")
     changing = {item.lower() for item in dynamic}.intersection(_NEEDED_STATIC)
     if changing:
         names = ", ".join(sorted(item.title() for item in changing))
         raise MetadataError(f"its {names} is dynamic")
+
+
+def _version(text: str, field_name: str) -> Version:
+    if is_endless(text):
+        raise MetadataError(f"its {field_name} is malformed")
+    try:
+        return Version(text)
+    except InvalidVersion as error:
+        raise MetadataError(f"its {field_name} is malformed ({error})") from error
 
 
 def _mend_all(lines: Iterable[str], warnings: list[str]) -> tuple[str, ...]:
@@ -301,13 +309,21 @@ def _mend(text: str) -> str | None:
 
 def _is_requirement(text: str) -> bool:
     try:
-        _requirement(text)
-    except InvalidRequirement:
+        requirement_of(text)
+    except (InvalidRequirement, RecursionError):
         return False
     return True
 
 
 @lru_cache(maxsize=8192)
-def _requirement(text: str) -> Requirement:
-    """The same lines occur in many releases; nobody changes the objects."""
-    return Requirement(text)
+def requirement_of(text: str) -> Requirement:
+    """The requirement of a line; the same lines occur in many releases, nobody changes the objects.
+
+    Raises InvalidRequirement.
+    """
+    if is_endless(text):
+        raise InvalidRequirement("a number in it has no end")
+    try:
+        return Requirement(text)
+    except RecursionError:
+        raise InvalidRequirement("it is nested too deep") from None

@@ -5,8 +5,9 @@ How a page is read from HTML, JSON or a folder is in `links.py`; where it is fet
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Literal, overload
@@ -16,7 +17,16 @@ from packaging.tags import Tag
 from packaging.utils import BuildTag, InvalidWheelFilename, parse_wheel_filename
 from packaging.version import Version
 
-__all__ = ["File", "Page", "Versions", "python_specifier"]
+__all__ = ["QUARANTINED", "File", "Page", "Versions", "is_endless", "python_specifier"]
+
+QUARANTINED = "quarantined"
+"""The status of a project that is not safe to use: no file of it may be offered (PEP 792)."""
+
+# Files or versions that a note names.
+_NAMED = 3
+
+# Digits in a row that no version has; int() refuses thousands of them with an error of its own.
+_ENDLESS = re.compile(r"[0-9]{200}")
 
 
 @dataclass(frozen=True)
@@ -114,13 +124,17 @@ class Page:
     name: normalised project name.
     index: URL of the index, without credentials.
     releases: the files by version, newest version first; files by kind (wheels first) and name.
-    notes: what a user may want to know: files that a filter left out and why.
+    status: of the project, as the index marks it (PEP 792); empty when it does not.
+    reason: of the status, in the index's words; may be empty.
+    left_out: the files that `exclude_newer` took away.
     """
 
     name: str
     index: str
     releases: Mapping[Version, tuple[File, ...]]
-    notes: tuple[str, ...] = field(default=(), compare=False)
+    status: str = field(default="", compare=False)
+    reason: str = field(default="", compare=False)
+    left_out: tuple[File, ...] = field(default=(), compare=False)
 
     @cached_property
     def versions(self) -> Versions:
@@ -133,27 +147,80 @@ class Page:
         """All files, of the newest version first."""
         return tuple(file for files in self.releases.values() for file in files)
 
+    @property
+    def answers(self) -> bool:
+        """Whether the index has the project, be it with files that are left out."""
+        return bool(self.releases or self.left_out) or self.status == QUARANTINED
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user may want to know: the status, files that count as absent for want of a date.
+
+        Each is a clause that names the index.
+        """
+        return tuple(filter(None, (self.marked, self.undated())))
+
+    def undated(self, admits: Callable[[Version], bool] = lambda _: True) -> str:
+        """The clause that names files which are left out as their time is unknown; else empty.
+
+        admits: which versions it is about.
+        """
+        names = [
+            file.filename
+            for file in self.left_out
+            if file.upload_time is None and admits(file.version)
+        ]
+        if not names:
+            return ""
+        shown = _some(names)
+        return f"{self.index} gives no upload time of {shown}: left out because of exclude-newer"
+
+    def gap(self, admits: Callable[[Version], bool] = lambda _: True) -> str:
+        """Why there is nothing of what the index has or had: a clause; empty for no such reason.
+
+        admits: which versions are wanted.
+        """
+        dated = {
+            file.version: None
+            for file in self.left_out
+            if file.upload_time is not None and admits(file.version)
+        }
+        newer = f"{self.index} has {self.name} {_some(dated)}, too new for exclude-newer"
+        marked = self.marked if self.status == QUARANTINED else ""
+        return "; ".join(filter(None, (marked, newer if dated else "", self.undated(admits))))
+
     def exclude_newer(self, moment: datetime) -> Page:
         """The page as it was at a moment (PEP 700).
 
         moment: with a time zone. A file uploaded at or after it is left out, and so is one whose
-        index gives no upload time: that one may be newer. A note names those.
+        index gives no upload time: that one may be newer.
         """
         kept: dict[Version, tuple[File, ...]] = {}
-        undated: list[str] = []
+        lost: list[File] = []
         for version, files in self.releases.items():
-            undated.extend(file.filename for file in files if file.upload_time is None)
             old = tuple(file for file in files if file.upload_time and file.upload_time < moment)
             if old:
                 kept[version] = old
-        return Page(self.name, self.index, kept, self.notes + _undated_note(self.index, undated))
+            known = frozenset(old)
+            lost.extend(file for file in files if file not in known)
+        return replace(self, releases=kept, left_out=tuple(lost))
+
+    @property
+    def marked(self) -> str:
+        """The clause that tells the status of the project; empty for an ordinary one."""
+        if not self.status:
+            return ""
+        why = f" ({self.reason})" if self.reason else ""
+        if self.status == QUARANTINED:
+            return f"{self.index} has quarantined {self.name} and offers no files of it{why}"
+        return f"{self.name} is {self.status} on {self.index}{why}"
 
 
-def _undated_note(index: str, names: list[str]) -> tuple[str, ...]:
-    if not names:
-        return ()
-    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    return (f"{index} gives no upload time of {shown}: left out because of exclude-newer",)
+def _some(items: Iterable[object]) -> str:
+    """The first of some things, and how many more there are."""
+    texts = [str(one) for one in items]
+    more = f" and {len(texts) - _NAMED} more" if len(texts) > _NAMED else ""
+    return ", ".join(texts[:_NAMED]) + more
 
 
 def python_specifier(text: str | None) -> SpecifierSet | None:
@@ -162,7 +229,7 @@ def python_specifier(text: str | None) -> SpecifierSet | None:
     Faults that real packages have are mended: a wildcard after an ordered comparison (`>=3.6.*`).
     One that still cannot be read restricts nothing, as in pip.
     """
-    if not text:
+    if not text or is_endless(text):
         return None
     try:
         return SpecifierSet(text)
@@ -172,6 +239,11 @@ def python_specifier(text: str | None) -> SpecifierSet | None:
         return SpecifierSet(mend_specifier(text))
     except InvalidSpecifier:
         return None
+
+
+def is_endless(text: str) -> bool:
+    """Whether a text has a number so long that nothing reads it as one."""
+    return _ENDLESS.search(text) is not None
 
 
 def mend_specifier(text: str) -> str:

@@ -1,6 +1,6 @@
 """The cache of index pages: what is fresh is read here, what is not is asked for again.
 
-Pages are kept in the compact form of `links.py`, so that a hit costs neither HTML nor JSON parsing.
+Pages are kept in the form of `compact.py`, so that a hit costs neither HTML nor JSON parsing.
 How long a page is fresh is decided here and not by the server. Asking again is the subject of
 `revalidate.py`, which alone loads the HTTP and cache libraries: a run whose pages are all fresh, or
 that may not use the network, does without them. Credentials never reach this layer.
@@ -63,8 +63,7 @@ class PageCache:
         convert: makes the bytes to keep from an answer with a body.
         refresh: ask the server even when the page is fresh.
         """
-        # A page that is read in two ways has two compact forms.
-        key = f"{accept} {url}"
+        key = _key(url, accept)
         entry = None if refresh else read_entry(self._store, entry_name(key))
         if entry is not None and self._is_fresh(entry):
             return entry.body if entry.status == 200 else None
@@ -79,8 +78,17 @@ class PageCache:
             self._store, self._freshness, url, accept, key, ask, convert, refresh=refresh
         )
 
+    def forget(self, url: str, accept: str) -> None:
+        """Drop a page whose kept form its asker cannot read: a 304 would bring it back."""
+        remove_entry(self._store, entry_name(_key(url, accept)))
+
     def _is_fresh(self, entry: Entry) -> bool:
         return self._freshness is None or 0 <= _age(entry) < self._freshness
+
+
+def _key(url: str, accept: str) -> str:
+    """A page that is read in two ways has two compact forms."""
+    return f"{accept} {url}"
 
 
 def entry_name(key: str) -> str:

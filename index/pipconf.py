@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import UserError
+from ..files import home_folder, read_file
 
 __all__ = ["PipConfig", "Setting", "read_pip"]
 
@@ -88,12 +89,14 @@ def _files(environ: Mapping[str, str], system: Path, prefix: str) -> Iterator[Pa
     named = environ.get("PIP_CONFIG_FILE")
     if named == os.devnull:
         return
-    home = Path(environ.get("HOME") or Path.home())
+    home = home_folder(environ)
     for folder in (environ.get("XDG_CONFIG_DIRS") or str(system / "xdg")).split(os.pathsep):
         yield Path(folder, "pip", "pip.conf")
     yield system / "pip.conf"
-    yield home / ".pip" / "pip.conf"
-    yield Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "pip" / "pip.conf"
+    if home:
+        yield home / ".pip" / "pip.conf"
+    if config := environ.get("XDG_CONFIG_HOME") or (home and home / ".config"):
+        yield Path(config) / "pip" / "pip.conf"
     yield Path(prefix, "pip.conf")
     if named:
         yield Path(named)
@@ -101,7 +104,7 @@ def _files(environ: Mapping[str, str], system: Path, prefix: str) -> Iterator[Pa
 
 def _read_file(path: Path) -> dict[str, Setting]:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_file(path).decode()
     except (OSError, UnicodeDecodeError):
         return {}
     parser = configparser.RawConfigParser()

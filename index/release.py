@@ -14,7 +14,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from ..errors import BuilderError, RetryableError, UserError
-from .archive import RangeReader, sdist_files, wheel_metadata
+from .archive import Limits, RangeReader, sdist_files, wheel_metadata
+from .buildsystem import BuildSystem, read_build_system
 from .http import Fetcher, OversizedError
 from .location import Location, display
 from .metadata import Metadata, MetadataError, NoMetadata, UnservedError, parse_metadata
@@ -26,7 +27,10 @@ __all__ = ["ReleaseReader"]
 # Wheels of one release that are opened before its metadata counts as missing.
 _OTHER_WHEELS = 2
 
-_METADATA_LIMIT = 16 << 20
+_METADATA_LIMIT = Limits().member
+
+# Digits of a position in a file; more is no position.
+_SIZE_DIGITS = 18
 
 
 class ReleaseReader:
@@ -74,6 +78,14 @@ class ReleaseReader:
             reasons or ("the release has no wheel or sdist",),
             is_final=not any(isinstance(fault, UnservedError) for _, fault in faults),
         )
+
+    def build_system(self, sdist: File, location: Location | None = None) -> BuildSystem:
+        """What an sdist is built with.
+
+        Raises MetadataError when it cannot be read, and what `Fetcher.get` raises.
+        """
+        body = self._whole(sdist, location)
+        return read_build_system(sdist_files(body, sdist.filename, is_read))
 
     def _of_wheel(
         self,
@@ -214,7 +226,8 @@ def _content_range(text: str) -> tuple[int, int]:
     unit, _, rest = text.partition(" ")
     span, _, size = rest.partition("/")
     first = span.partition("-")[0]
-    if unit != "bytes" or not first.isdecimal() or not size.isdecimal():
+    is_number = all(one.isdecimal() and len(one) <= _SIZE_DIGITS for one in (first, size))
+    if unit != "bytes" or not is_number:
         raise MetadataError(f"the server answered with a malformed Content-Range {text!r}")
     return int(first), int(size)
 

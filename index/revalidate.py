@@ -14,7 +14,9 @@ import hishel
 import httpx
 from hishel.httpx import CacheTransport
 
+from ..errors import BuilderError
 from .http import Answer
+from .location import display
 from .pagecache import Entry, entry_name, read_entry, remove_entry, write_entry
 from .store import Store
 
@@ -53,7 +55,10 @@ def revalidated(
     headers = {"accept": accept}
     if refresh:
         headers["cache-control"] = "no-cache"
-    request = httpx.Request("GET", url, headers=headers, extensions={"caching": {"key": key}})
+    try:
+        request = httpx.Request("GET", url, headers=headers, extensions={"caching": {"key": key}})
+    except (httpx.InvalidURL, UnicodeError) as error:
+        raise BuilderError(f"{display(url)} is malformed ({error})") from error
     response = transport.handle_request(request)
     body = response.read()
     return body if response.status_code == 200 else None

@@ -8,6 +8,8 @@ from __future__ import annotations
 import ast
 import importlib
 import importlib.util
+import math
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,10 +32,21 @@ __all__ = [
     "http_settings",
     "hurried",
     "open_client",
+    "patience",
 ]
 
-# A server that is there accepts a connection within this, however slow it then is.
-_SHORT_CONNECT_SECONDS = 3.0
+# Seconds that a command waits for an answer that it can do without.
+_PATIENCE = 10.0
+_PATIENCE_VARIABLE = "COGPACK_PATIENCE"
+
+# A server that is there accepts a connection within this part of it, however slow it then is.
+_TO_CONNECT = 0.3
+
+# A day; sockets take no time limit of years, nor an infinite one.
+_LONGEST_SECONDS = 86_400.0
+
+# Of a freshness in seconds: three hundred years.
+_MAX_DIGITS = 10
 
 
 @dataclass(frozen=True)
@@ -111,15 +124,18 @@ def http_settings(
     if not environ.get("SSL_CERT_FILE"):
         cert = pip.one("cert")
         named = cert.text if cert else environ.get("REQUESTS_CA_BUNDLE") or ""
-        ca_file = Path(named).expanduser() if named else None
+        ca_file = Path(os.path.expanduser(named)) if named else None  # noqa: PTH111
     trusted = (*trusted_hosts, *(item.text for item in pip.many("trusted-host")))
     seconds = HttpSettings.read_seconds
     asked = pip.one("timeout")
     if asked is not None:
         try:
-            seconds = max(1.0, float(asked.text))
+            seconds = min(max(1.0, float(asked.text)), _LONGEST_SECONDS)
         except ValueError as error:
-            raise UserError(f"{asked.origin}: {asked.text!r} is no number of seconds") from error
+            raise UserError(
+                f"{asked.origin}: {asked.text!r} is no number of seconds",
+                hint=f"pip's default is {HttpSettings.connect_seconds:g}",
+            ) from error
     return HttpSettings(
         read_seconds=seconds,
         total_seconds=max(HttpSettings.total_seconds, 2 * seconds),
@@ -163,11 +179,29 @@ def hurried(settings: HttpSettings, seconds: float) -> HttpSettings:
     """
     return replace(
         settings,
-        connect_seconds=min(settings.connect_seconds, _SHORT_CONNECT_SECONDS),
+        connect_seconds=min(settings.connect_seconds, seconds * _TO_CONNECT),
         read_seconds=min(settings.read_seconds, seconds / 2),
         total_seconds=min(settings.total_seconds, seconds),
         attempts=1,
     )
+
+
+def patience(environ: Mapping[str, str]) -> float:
+    """Seconds to wait for an answer that a command can do without: COGPACK_PATIENCE, else 10.
+
+    Raises UserError when the variable holds no number above 0.
+    """
+    text = environ.get(_PATIENCE_VARIABLE, "").strip()
+    if not text:
+        return _PATIENCE
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < math.inf:
+        message = f"{_PATIENCE_VARIABLE}: {text!r} is no number of seconds"
+        raise UserError(message, hint=f"the default is {_PATIENCE:g}")
+    return seconds
 
 
 def default_index_url() -> str:
@@ -224,7 +258,7 @@ def _freshness(environ: Mapping[str, str]) -> int:
     text = environ.get("COGPACK_INDEX_FRESHNESS", "").strip()
     if not text:
         return DEFAULT_FRESHNESS
-    if not text.isdecimal():
+    if not text.isdecimal() or len(text) > _MAX_DIGITS:
         raise UserError(
             f"COGPACK_INDEX_FRESHNESS: {text!r} is no number of seconds",
             hint=f"the default is {DEFAULT_FRESHNESS}",

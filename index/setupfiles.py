@@ -16,9 +16,10 @@ from typing import Any
 
 from .metadata import MetadataError
 
-__all__ = ["Declared", "read_setup_files"]
+__all__ = ["Declared", "read_setup_files", "setup_requirements"]
 
 _KEYWORDS = ("install_requires", "extras_require", "python_requires")
+_BUILD_KEYWORD = "setup_requires"
 
 # Keywords of setup() that make it take the dependencies from elsewhere.
 _ELSEWHERE = frozenset({"pbr", "d2to1", "distclass", "use_pyscaffold"})
@@ -71,6 +72,20 @@ def read_setup_files(files: Mapping[str, bytes]) -> Declared:
     )
 
 
+def setup_requirements(files: Mapping[str, bytes]) -> tuple[str, ...]:
+    """What setup.py or setup.cfg ask for so that they can run; nothing where it is computed."""
+    try:
+        found: Any = ()
+        if "setup.py" in files:
+            script = _of_script(files["setup.py"], (_BUILD_KEYWORD,), elsewhere=frozenset())
+            found = script.get(_BUILD_KEYWORD)
+        if not found and "setup.cfg" in files:
+            found = _listed(_options(_parsed(files["setup.cfg"])).get(_BUILD_KEYWORD, ""))
+        return _lines(found or ())
+    except MetadataError:
+        return ()
+
+
 def _lines(value: Any) -> tuple[str, ...]:
     """Requirements out of a list, or of a text with one a line."""
     items = value.split("\n") if isinstance(value, str) else value
@@ -83,7 +98,11 @@ def _lines(value: Any) -> tuple[str, ...]:
 # setup.py
 
 
-def _of_script(body: bytes) -> dict[str, Any]:
+def _of_script(
+    body: bytes,
+    wanted: tuple[str, ...] = _KEYWORDS,
+    elsewhere: frozenset[str] = _ELSEWHERE,
+) -> dict[str, Any]:
     try:
         # Old files have escapes that Python warns of; that is not the user's business.
         with _parsing, warnings.catch_warnings():
@@ -96,11 +115,11 @@ def _of_script(body: bytes) -> dict[str, Any]:
         raise MetadataError(f"its setup.py has {len(calls)} calls of setup")
     (call,) = calls
     keywords = {one.arg: one.value for one in call.keywords}
-    if call.args or None in keywords or _ELSEWHERE.intersection(filter(None, keywords)):
+    if call.args or None in keywords or elsewhere.intersection(filter(None, keywords)):
         raise MetadataError("its setup.py computes the arguments of setup")
     names = _constants(tree, call)
     found = {}
-    for key in _KEYWORDS:
+    for key in wanted:
         if key in keywords:
             try:
                 found[key] = _Reader(names).value(keywords[key])
@@ -191,17 +210,27 @@ class _Reader:
 # setup.cfg
 
 
-def _of_config(body: bytes) -> dict[str, Any]:
+def _parsed(body: bytes) -> configparser.RawConfigParser:
     parser = configparser.RawConfigParser()
     parser.optionxform = str  # type: ignore[assignment,method-assign]  # as setuptools has it
     try:
         parser.read_string(body.decode("utf-8"))
     except (UnicodeDecodeError, configparser.Error) as error:
         raise MetadataError("its setup.cfg cannot be read") from error
+    return parser
+
+
+def _options(parser: configparser.RawConfigParser) -> dict[str, str]:
+    """setuptools takes `install-requires` and `Install_Requires` too."""
+    items = parser.items("options") if parser.has_section("options") else ()
+    return {key.replace("-", "_").lower(): value for key, value in items}
+
+
+def _of_config(body: bytes) -> dict[str, Any]:
+    parser = _parsed(body)
     found: dict[str, Any] = {}
     if parser.has_section("options"):
-        # setuptools takes `install-requires` and `Install_Requires` too.
-        options = {key.replace("-", "_").lower(): value for key, value in parser.items("options")}
+        options = _options(parser)
         found["install_requires"] = _listed(options.get("install_requires", ""))
         found["python_requires"] = options.get("python_requires", "").strip()
     if parser.has_section("options.extras_require"):

@@ -7,13 +7,12 @@ count only when the author's own build, kept in the sdist as `*.egg-info`, had t
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from packaging.markers import InvalidMarker, Marker
-from packaging.requirements import InvalidRequirement, Requirement
+from packaging.requirements import InvalidRequirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
@@ -21,11 +20,13 @@ from .metadata import (
     Metadata,
     MetadataError,
     parse_metadata,
+    requirement_of,
     stated_metadata,
     unreadable,
     with_extra,
 )
 from .setupfiles import Declared, read_setup_files
+from .toml import read_toml
 
 __all__ = ["is_read", "static_metadata"]
 
@@ -79,7 +80,7 @@ def static_metadata(files: Mapping[str, bytes], name: str, version: Version) -> 
 
 
 def _told_elsewhere(files: Mapping[str, bytes], name: str, version: Version) -> Metadata:
-    tables = _toml(files.get("pyproject.toml", b""))
+    tables = read_toml(files.get("pyproject.toml", b""))
     project = tables.get("project")
     if isinstance(project, dict):
         return _of_project(project, files, name, version)
@@ -158,9 +159,9 @@ def _needs(pairs: Iterable[tuple[str, str]]) -> Iterator[Need]:
     for text, key in pairs:
         extra, _, condition = key.partition(":")
         try:
-            read = Requirement(text)
+            read = requirement_of(text)
             markers = [str(read.marker)] if read.marker is not None else []
-            markers += [str(Marker(condition))] if condition else []
+            markers += [str(_marker(condition))] if condition else []
         except (InvalidRequirement, InvalidMarker) as error:
             raise unreadable(text, error) from error
         yield (
@@ -172,8 +173,8 @@ def _needs(pairs: Iterable[tuple[str, str]]) -> Iterator[Need]:
         )
 
 
-def _toml(body: bytes) -> dict[str, Any]:
+def _marker(text: str) -> Marker:
     try:
-        return tomllib.loads(body.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
-        raise MetadataError("its pyproject.toml cannot be read") from error
+        return Marker(text)
+    except RecursionError:
+        raise InvalidMarker("it is nested too deep") from None

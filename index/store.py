@@ -16,6 +16,8 @@ import zlib
 from collections.abc import Mapping
 from pathlib import Path
 
+from ..files import home_folder, read_file
+
 __all__ = ["FORMAT", "Store", "cache_folder"]
 
 # Part of the path: a release that writes other content takes another number and leaves this alone.
@@ -27,14 +29,17 @@ _LEFTOVER_SECONDS = 3600.0
 _CHECKSUM_BYTES = 4
 
 
-def cache_folder(environ: Mapping[str, str]) -> Path:
-    """The folder of the index cache: `COGPACK_CACHE`/index, else under `XDG_CACHE_HOME`."""
-    own = environ.get("COGPACK_CACHE")
-    if own:
+def cache_folder(environ: Mapping[str, str]) -> Path | None:
+    """The folder of the index cache: `COGPACK_CACHE`/index, else under `XDG_CACHE_HOME`.
+
+    None for a user without a folder, who has no cache.
+    """
+    if own := environ.get("COGPACK_CACHE"):
         return Path(own, "index")
-    base = environ.get("XDG_CACHE_HOME")
-    home = environ.get("HOME") or str(Path.home())
-    return Path(base or Path(home, ".cache"), "cogpack", "index")
+    if base := environ.get("XDG_CACHE_HOME"):
+        return Path(base, "cogpack", "index")
+    home = home_folder(environ)
+    return home / ".cache" / "cogpack" / "index" if home else None
 
 
 class Store:
@@ -52,7 +57,7 @@ class Store:
         if self._root is None:
             return None
         try:
-            content = Path(self._path(self._root, kind, key)).read_bytes()
+            content = read_file(Path(self._path(self._root, kind, key)))
         except OSError:
             return None
         body, checksum = content[:-_CHECKSUM_BYTES], content[-_CHECKSUM_BYTES:]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UserError
+from ..files import home_folder, read_file
 from .pipconf import Setting
 
 __all__ = ["UvConfig", "read_uv"]
@@ -79,8 +80,9 @@ def _files(environ: Mapping[str, str], system: Path) -> Iterator[Path]:
     if named:
         yield Path(named)
         return
-    home = Path(environ.get("HOME") or Path.home())
-    yield Path(environ.get("XDG_CONFIG_HOME") or home / ".config") / "uv" / "uv.toml"
+    home = home_folder(environ)
+    if config := environ.get("XDG_CONFIG_HOME") or (home and home / ".config"):
+        yield Path(config) / "uv" / "uv.toml"
     for folder in (environ.get("XDG_CONFIG_DIRS") or str(system / "xdg")).split(os.pathsep):
         yield Path(folder, "uv", "uv.toml")
     yield system / "uv" / "uv.toml"
@@ -88,10 +90,10 @@ def _files(environ: Mapping[str, str], system: Path) -> Iterator[Path]:
 
 def _from_file(path: Path) -> UvConfig:
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = tomllib.loads(read_file(path).decode())
     except OSError:
         return UvConfig()
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(
             f"{path}: uv's configuration is no TOML ({error})",
             hint="correct the file, or set UV_NO_CONFIG=1 to leave it out",

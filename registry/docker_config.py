@@ -9,12 +9,14 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import UserError
+from ..files import read_file
 
 __all__ = ["Credential", "DockerConfig", "config_folder", "credential", "load_config"]
 
@@ -26,6 +28,8 @@ _HUB_KEY = "https://index.docker.io/v1/"
 _TOKEN_USER = "<token>"  # noqa: S105  # no secret: the marker of docker-credential-helpers
 
 _HELPER_SECONDS = 30.0
+
+_MEND = "correct it, or name another folder with DOCKER_CONFIG"
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,7 @@ def config_folder(environ: Mapping[str, str]) -> Path:
     """The folder of docker's configuration; it need not exist."""
     if folder := environ.get("DOCKER_CONFIG"):
         return Path(folder)
-    return Path(environ.get("HOME") or "~").expanduser() / ".docker"
+    return Path(environ.get("HOME") or os.path.expanduser("~"), ".docker")  # noqa: PTH111
 
 
 def load_config(environ: Mapping[str, str]) -> DockerConfig:
@@ -64,15 +68,15 @@ def load_config(environ: Mapping[str, str]) -> DockerConfig:
     """
     path = config_folder(environ) / "config.json"
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(read_file(path))
     except (FileNotFoundError, NotADirectoryError):
         return DockerConfig()
     except OSError as error:
-        raise UserError(f"cannot read {path}: {error.strerror}") from None
-    except ValueError as error:
-        raise UserError(f"{path} is not valid JSON: {error}") from None
+        raise UserError(f"cannot read {path}: {error.strerror}", hint=_MEND) from None
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is not valid JSON: {error}", hint=_MEND) from None
     if not isinstance(data, dict):
-        raise UserError(f"{path} does not hold a JSON object")
+        raise UserError(f"{path} does not hold a JSON object", hint=_MEND)
     return DockerConfig(
         current_context=str(data.get("currentContext") or ""),
         auths={key: value for key, value in _mapping(data, "auths") if isinstance(value, dict)},

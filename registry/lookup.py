@@ -17,7 +17,7 @@ from ..index.http import Fetcher
 from ..index.location import Location, parse_location
 from ..index.pagecache import PageCache
 from ..index.pipconf import read_pip
-from ..index.settings import http_settings, hurried
+from ..index.settings import http_settings, hurried, patience
 from ..index.store import Store, cache_folder
 from .access import Access
 from .docker_config import Credential, credential, load_config
@@ -33,10 +33,6 @@ several with spaces between them."""
 # The registry's own name differs from the one in references (docker's own special case).
 _HUB, _HUB_HOST = "docker.io", "registry-1.docker.io"
 
-# Seconds. A lock that waits long for a registry is worse than one without a digest, of which it
-# warns.
-_PATIENCE = 10.0
-
 
 class Registries:
     """Asks registries for digests; what they answer is believed for as long as index pages are.
@@ -51,7 +47,10 @@ class Registries:
         settings = http_settings(environ, read_pip(environ))
         self._mirrors = _mirrors(environ)
         self._fetcher = Fetcher(
-            hurried(settings, _PATIENCE), CredentialBook(self._mirrors.values(), use_keyring=False)
+            # A lock that waits long for a registry is worse than one without a digest, of which
+            # it warns.
+            hurried(settings, patience(environ)),
+            CredentialBook(self._mirrors.values(), use_keyring=False),
         )
         freshness = None if offline else DEFAULT_FRESHNESS
         self._cache = PageCache(Store(cache_folder(environ)), freshness)

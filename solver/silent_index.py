@@ -26,20 +26,18 @@ from ..compat.updater.wheels import Build, builds
 from ..errors import Failure
 from ..index.indexset import IndexSet
 from ..index.metadata import NoMetadata
-from ..index.page import Page
+from ..index.page import File, Page
 from ..origin import Origin
 from .matrix import architecture_of, build_universe
 from .requirement import Requirement
 from .silent import Found, Unread
+from .silent_model import COMPANIONS, Release, Rows, table_of
 from .silent_pages import absent, chosen, local_of, metadata_of, pages_of, table_index
-from .silent_rows import COMPANIONS, Release, Rows, Writer, table_of
+from .silent_rows import Writer
 from .silent_wait import Awaited
 from .universe import Candidate, Universe
 
-__all__ = ["PATIENCE", "IndexMetadata"]
-
-PATIENCE = 10.0
-"""Seconds after which what has not been read yet counts as unreachable."""
+__all__ = ["IndexMetadata"]
 
 # A release asks for another one, and that for a third: torchvision, torch, triton.
 _ROUNDS = 4
@@ -76,7 +74,7 @@ class IndexMetadata:
         platform: str,
         opened: Callable[[], AbstractContextManager[IndexSet]],
         *,
-        patience: float = PATIENCE,
+        patience: float,
     ) -> None:
         self._tables = tables
         self._platform = platform
@@ -161,7 +159,7 @@ class IndexMetadata:
         root = self._writer.root_index
         variants: Awaited[Page | None] | None = None
         if is_built_by_variant and root and not local:
-            variants = Awaited(lambda: index.client.page(table_index(root), package))
+            variants = Awaited(lambda: index.page_at(table_index(root), package))
         pages = [page for page in pages_of(package, url, index) if page is not None]
         versions, page = chosen(pages, specifier)
         if page is None:
@@ -186,7 +184,7 @@ class IndexMetadata:
         for version in versions:
             files = page.releases[version]
             usable = tuple(replace(file, yanked=False) for file in files)
-            build = builds(usable).get(self._architecture)
+            build = self._writer.build_of(package, usable)
             if build is None:
                 reasons.append(
                     f"the index has no wheel of {package} {version} for {self._platform}"
@@ -209,9 +207,8 @@ class IndexMetadata:
                 continue
             rows.append(written)
             releases.append((package, version.public))
-            if all(file.yanked for file in files):
-                told = next((f" ({one.yanked_reason})" for one in files if one.yanked_reason), "")
-                notes[package, version.public] = f"its author has taken it back{told}"
+            if clauses := _clauses(files, version, page, offered):
+                notes[package, version.public] = "; ".join(clauses)
         return _Read(tuple(rows), tuple(releases), "" if rows else reasons[0], notes)
 
     def _variants(self, version: Version, offered: Page | None) -> Mapping[str, Build] | None:
@@ -313,6 +310,23 @@ class IndexMetadata:
             note = _note(candidate, told, assumed, yanked)
             notes = (*candidate.notes, note) if note else candidate.notes
             yield structs.replace(candidate, notes=notes, facts="index metadata")
+
+
+def _clauses(
+    files: Sequence[File], version: Version, page: Page, offered: Page | None
+) -> Sequence[str]:
+    """What the indexes say of a release: taken back, marked, or with files that have no date."""
+
+    def is_of_release(other: Version) -> bool:
+        return other.public == version.public
+
+    found = []
+    if all(file.yanked for file in files):
+        told = next((f" ({one.yanked_reason})" for one in files if one.yanked_reason), "")
+        found.append(f"its author has taken it back{told}")
+    found += [page.marked, page.undated(is_of_release)]
+    found += [offered.undated(is_of_release)] if offered is not None and offered != page else []
+    return list(filter(None, found))
 
 
 def _is_default(candidate: Candidate, universe: Universe) -> bool:

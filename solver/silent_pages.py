@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion, Version
@@ -31,7 +31,7 @@ def pages_of(package: str, url: str, index: IndexSet) -> Iterator[Page | None]:
     if not url:
         yield index.page(package)
         return
-    found = index.client.page(table_index(url), package)
+    found = index.page_at(table_index(url), package)
     yield found if found is not None else index.page(package)
 
 
@@ -68,12 +68,19 @@ def metadata_of(
 
 
 def absent(wish: Requirement, pages: Sequence[Page]) -> str:
-    """A clause that says that no page has what is wished for."""
+    """A clause that says that no page has what is wished for, and why if that is known."""
     what = f"{wish.package}{wish.specifier}"
+    allowed = SpecifierSet(wish.specifier)
+    if gaps := [gap for page in pages if (gap := page.gap(_admitting(allowed)))]:
+        return f"there is no {what} to read: {'; '.join(gaps)}"
     finals = [one for page in pages for one in _not_yanked(page) if not one.is_prerelease]
     if not finals:
         return f"the index has no {what if pages else f'{wish.package} at all'}"
     return f"the index has no {what}, its newest is {max(finals).public}"
+
+
+def _admitting(allowed: SpecifierSet) -> Callable[[Version], bool]:
+    return lambda version: allowed.contains(version, prereleases=True)
 
 
 def _not_yanked(page: Page) -> list[Version]:

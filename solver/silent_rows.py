@@ -6,8 +6,8 @@ written down as assumed. Which releases are read, and how, is `silent_index`'s s
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import cast
 
@@ -27,59 +27,14 @@ from ..compat.rows import (
 )
 from ..compat.tables import Tables
 from ..compat.updater import metadata as told_by
-from ..compat.updater.wheels import Build, pure_python
+from ..compat.updater.wheels import Build, builds, pure_python
 from ..index.metadata import Metadata, NoMetadata
 from ..index.page import File
+from .silent_model import COMPANIONS, LIBRARIES, WHEELS, Release, Rows, table_of
 
-__all__ = ["COMPANIONS", "Release", "Rows", "Writer", "table_of"]
+__all__ = ["Writer"]
 
-COMPANIONS = ("torchaudio", "torchvision")
-"""Packages that are built against one release of torch, variant by variant."""
-
-_WHEELS = ("jaxlib", "triton")
 _NAMES = {"cuda": "CUDA", "cudnn": "cuDNN"}
-_FRAMEWORKS = frozenset({"jax", "tensorflow", "torch", *COMPANIONS, *_WHEELS})
-
-
-@dataclass(frozen=True)
-class Release:
-    """A release as an index has it.
-
-    version: with its local part. build: its wheels for the platform. files: all that count.
-    metadata: None for one that is not needed: the names of the files tell all.
-    variants: of a default build, its other builds on torch's own index by variant; None when that
-        index could not be asked.
-    """
-
-    package: str
-    version: Version
-    build: Build
-    files: tuple[File, ...]
-    metadata: Metadata | NoMetadata | None = None
-    variants: Mapping[str, Build] | None = None
-
-
-@dataclass(frozen=True)
-class Rows:
-    """What follows from a release. rows: by table.
-
-    assumed: package and label -> what of it is assumed, and from where, as clauses; a label
-        without a local part is about the release, with all its builds.
-    doubtful: packages and labels of builds that the release may not have at all.
-    needs: what its rows ask of other packages of the tables, as package and specifier.
-    """
-
-    rows: Mapping[str, tuple[Row, ...]]
-    assumed: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
-    needs: tuple[tuple[str, str], ...] = ()
-    doubtful: frozenset[tuple[str, str]] = frozenset()
-
-
-def table_of(tables: Tables, package: str) -> str:
-    """The table that a package's releases stand in; empty when no index metadata make its rows."""
-    if package in _FRAMEWORKS:
-        return package
-    return "jax_plugins" if any(row.package == package for row in tables.jax_plugins) else ""
 
 
 class Writer:
@@ -92,7 +47,7 @@ class Writer:
     @staticmethod
     def needs_metadata(package: str, version: Version) -> bool:
         """Whether a release's metadata tell more than the names of its files."""
-        return package not in _WHEELS and version.local != told_by.CPU
+        return package not in WHEELS and version.local != told_by.CPU
 
     def rows(self, release: Release) -> Rows | None:
         """The rows of a release; None when its metadata do not tell enough for any."""
@@ -100,10 +55,21 @@ class Writer:
         found = {
             "jax": self._jax,
             "jax_plugins": self._jax_plugin,
+            LIBRARIES: self._library,
             "tensorflow": self._tensorflow,
             "torch": self._torch,
         }.get(table, self._companion if table in COMPANIONS else self._wheel)(release)
         return self._with_cuda(found) if found is not None else None
+
+    def build_of(self, package: str, files: tuple[File, ...]) -> Build | None:
+        """What of a release counts for the architecture; None when it has nothing for it.
+
+        A library may be an sdist, or have wheels for others alone: the tables do not mind.
+        """
+        found = builds(files).get(self._architecture)
+        if found is None and files and table_of(self._tables, package) == LIBRARIES:
+            return Build(self._architecture, pure_python(files), "", files)
+        return found
 
     def known(self, package: str) -> tuple[Row, ...]:
         """The tables' rows of a package for the architecture, oldest first."""
@@ -314,6 +280,14 @@ class Writer:
         known = {"package": near.package, "cuda_major": near.cuda_major}
         row = self._row(release, {**cells, **known})
         return Rows({"jax_plugins": (row,)}, {(near.package, str(release.version)): assumed})
+
+    def _library(self, release: Release) -> Rows | None:
+        if not isinstance(release.metadata, Metadata):
+            return None
+        pins = told_by.pins(release.metadata, self._pythons(release))
+        requires = "; ".join(map("".join, pins))
+        row = self._row(release, {"package": release.package, "requires": requires})
+        return Rows({LIBRARIES: (row,)}, needs=pins)
 
     # CUDA and cuDNN that no table has
 

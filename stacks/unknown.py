@@ -54,15 +54,20 @@ class ProjectIndexes:
 
     @cached_property
     def _source(self) -> MetadataSource:
+        from ..index.settings import patience
         from ..solver.silent_index import IndexMetadata
 
-        return IndexMetadata(self._tables, self._composition.platform, self._opened)
+        return IndexMetadata(
+            self._tables,
+            self._composition.platform,
+            self._opened,
+            patience=patience(self._environ),
+        )
 
     @contextmanager
     def _opened(self) -> Iterator[IndexSet]:
         from ..index.indexset import IndexSet
-        from ..index.settings import find_sources, open_client
-        from ..solver.silent_index import PATIENCE
+        from ..index.settings import find_sources, open_client, patience
         from .asks import index_options
 
         options = index_options(self._composition)
@@ -73,6 +78,6 @@ class ProjectIndexes:
             offline=self._offline,
             refresh=self._refresh,
             options=options,
-            patience=PATIENCE,
+            patience=patience(self._environ),
         ) as client:
             yield IndexSet(client, sources, exclude_newer=self._exclude_newer)

@@ -204,7 +204,7 @@ def test_a_run_that_is_killed_while_it_reads_leaves_the_tables_and_can_go_on(
     index.fail(f"{FIRST_NEW}.metadata", status=503, headers={"retry-after": "30"})
     command = [sys.executable, "-m", "cogpack", *arguments]
     with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE) as process:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 300
         while not index.count(f"{FIRST_NEW}.metadata") and time.monotonic() < deadline:
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)

@@ -136,7 +136,7 @@ def test_two_processes_share_one_cache(tmp_path: Path) -> None:
     packages = {name: [Dist("1.0", (f"{name}-dep",), padding=20_000)] for name in names}
     with serve(packages) as server:
         readers = [reader(server.url, tmp_path, 3, names) for _ in range(2)]
-        printed = [process.communicate(timeout=60)[0] for process in readers]
+        printed = [process.communicate(timeout=300)[0] for process in readers]
         assert [process.returncode for process in readers] == [0, 0]
     expected = sorted((name, "1.0", (f"{name}-dep",)) for name in names)
     assert printed == [f"ready\n{expected}\n"] * 2
@@ -153,7 +153,7 @@ def test_a_kill_at_any_moment_leaves_a_readable_cache(tmp_path: Path) -> None:
             assert process.stdout.readline() == "ready\n"
             assert server.wait_for(server.count() + number * 17)
             process.send_signal(signal.SIGKILL)
-            process.wait(timeout=10)
+            process.wait(timeout=300)
             process.stdout.close()
             with IndexClient(tmp_path) as client:
                 for name in names:

@@ -349,3 +349,18 @@ def test_versions_of_a_page_are_read_as_they_are_looked_at() -> None:
     assert hash(found) == hash(Versions([Version("2.0"), "1.0", "0.5"]))
     assert Version("0.5") in found
     assert found != 5
+
+
+def test_a_kept_page_that_is_no_page_is_asked_for_again(tmp_path: Path) -> None:
+    with serve({"foo": [Dist("1.0")]}) as server:
+        with IndexClient(tmp_path) as client:
+            wanted = client.page(at(server), "foo")
+        [path] = (tmp_path / FORMAT / "pages").glob("*/*")
+        entry = msgspec.msgpack.decode(path.read_bytes()[:-4], type=Entry)
+        for count, damaged in enumerate((b"", b"\x91\x92\xa1\xff\x90"), start=2):
+            entry.body = damaged
+            body = msgspec.msgpack.encode(entry)
+            path.write_bytes(body + zlib.crc32(body).to_bytes(4, "big"))
+            with IndexClient(tmp_path) as client:
+                assert client.page(at(server), "foo") == wanted
+            assert server.count("/simple/foo/") == count

@@ -13,14 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import Version
 
-from cogpack.index.links import PageError, pack, read_html, read_json, unpack
+from cogpack.index.compact import pack, unpack
+from cogpack.index.links import Listing, PageError, read_html, read_json
 from cogpack.index.page import File, Page, python_specifier
 
-BASE = "https://index.invalid/simple/foo-bar/"
+INDEX = "https://index.invalid/simple/"
+BASE = f"{INDEX}foo-bar/"
 
 
-def page_of(links: list[Any], name: str = "foo-bar") -> Page:
-    return unpack(name, "https://index.invalid/simple/", pack(name, BASE, links))
+def page_of(listing: Listing, name: str = "foo-bar") -> Page:
+    return unpack(name, INDEX, pack(name, BASE, listing))
 
 
 def html_page(anchors: str, head: str = "") -> bytes:
@@ -167,7 +169,128 @@ def test_a_later_protocol_is_refused() -> None:
         read_json(json_page(version="2.0"))
     with pytest.raises(PageError, match=r"2\.0"):
         read_html(html_page("", '<meta name="pypi:repository-version" content="2.0">'))
-    assert read_json(json_page(version="1.9")) == []
+    assert read_json(json_page(version="1.9")) == Listing([])
+
+
+def marked_json(status: object) -> bytes:
+    files = [{"filename": "foo-bar-1.zip", "url": "u", "hashes": {}}]
+    return json.dumps({"meta": {}, "files": files, "project-status": status}).encode()
+
+
+@pytest.mark.parametrize("status", ["archived", "deprecated"])
+def test_the_status_of_a_project_is_told_beside_its_files(status: str) -> None:
+    for listing in (
+        read_json(marked_json({"status": status, "reason": "see\nelsewhere"})),
+        read_html(
+            html_page(
+                '<a href="foo-bar-1.zip">x</a>',
+                f'<meta name="pypi:project-status" content="{status}">'
+                '<meta name="pypi:project-status-reason" content="see elsewhere">',
+            )
+        ),
+    ):
+        page = page_of(listing)
+        assert page.notes == (f"foo-bar is {status} on {INDEX} (see elsewhere)",)
+        assert [str(version) for version in page.versions] == ["1"]
+        assert page.gap() == ""
+
+
+def test_a_quarantined_project_has_no_files_whatever_the_page_lists() -> None:
+    page = page_of(read_json(marked_json({"status": "quarantined", "reason": "malware"})))
+    assert not page.releases
+    assert page.answers
+    told = f"{INDEX} has quarantined foo-bar and offers no files of it (malware)"
+    assert page.gap() == told
+    assert page.notes == (told,)
+
+
+@pytest.mark.parametrize(
+    "status", [None, "archived", {"status": "active"}, {"status": ["archived"]}, {"status": "new"}]
+)
+def test_a_status_that_says_nothing(status: object) -> None:
+    page = page_of(read_json(marked_json(status)))
+    assert (page.notes, len(page.files)) == ((), 1)
+
+
+@pytest.mark.parametrize("char", ["/", "\\", "\n", "\0"])
+def test_a_file_name_that_is_a_path_is_left_out(char: str) -> None:
+    filename = f"foo_bar-1.0-py3-none-a{char}..{char}b.any.whl"
+    entry = {"filename": filename, "url": "https://x.invalid/w", "hashes": {}}
+    assert page_of(read_json(json_page(entry))).files == ()
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["file:///etc/foo-bar-1.zip", "ftp://x.invalid/foo-bar-1.zip", "javascript:foo-bar-1.zip"],
+)
+def test_a_page_of_a_server_names_files_of_servers_alone(url: str) -> None:
+    entry = {"filename": "foo-bar-1.zip", "url": url, "hashes": {}}
+    assert page_of(read_json(json_page(entry))).files == ()
+    here = pack("foo-bar", "file:///srv/links/", Listing(read_json(json_page(entry)).files))
+    files = unpack("foo-bar", "file:///srv/links/", here).files
+    assert [file.url for file in files] == ([url] if url.startswith("file:") else [])
+
+
+def test_numbers_without_an_end_are_no_numbers() -> None:
+    long = "9" * 5000
+    entry = {"filename": f"foo-bar-{long}.zip", "url": "u", "hashes": {}}
+    assert page_of(read_json(json_page(entry))).files == ()
+    body = html_page(f'<a href="foo-bar-1.zip" data-size="{long}">x</a>')
+    assert page_of(read_html(body)).files[0].size is None
+    assert python_specifier(f">=3.{long}") is None
+
+
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "soon"])
+def test_an_upload_time_that_is_none(text: str) -> None:
+    entry = {"filename": "foo-bar-1.zip", "url": "u", "hashes": {}, "upload-time": text}
+    assert page_of(read_json(json_page(entry))).files[0].upload_time is None
+
+
+def test_json_that_is_nested_for_ever() -> None:
+    for opened, closed in ((b'{"a":', b"}"), (b"[", b"]")):
+        deep = opened * 50_000 + b"1" + closed * 50_000
+        for body in (deep, b'{"files": [], "meta": {"x": ' + deep + b"}}"):
+            with pytest.raises(PageError):
+                read_json(body)
+
+
+def test_html_that_is_nested_for_ever() -> None:
+    body = html_page("<div>" * 50_000 + '<a href="foo-bar-1.zip">x</a>')
+    assert len(page_of(read_html(body)).files) == 1
+
+
+@pytest.mark.parametrize("charset", ["idna", "undefined", "hex", "nothing", "a\0b"])
+def test_a_charset_that_is_none(charset: str) -> None:
+    body = html_page('<a href="foo-bar-1.zip">x</a>')
+    assert len(page_of(read_html(body, charset)).files) == 1
+
+
+@pytest.mark.parametrize(
+    ("base", "expected"),
+    [
+        ('<base target="_top"><base href="https://cdn.invalid/f/">', "https://cdn.invalid/f/"),
+        ('<base href="/files/">', "https://index.invalid/files/"),
+        ('<base href="../../files/">', "https://index.invalid/files/"),
+        ('<base href="//cdn.invalid/f/">', "https://cdn.invalid/f/"),
+        ('<base href="">', BASE),
+        ('<base href="file:///srv/">', ""),
+    ],
+)
+def test_where_relative_urls_start(base: str, expected: str) -> None:
+    found = page_of(read_html(html_page('<a href="foo-bar-1.zip">x</a>', base))).files
+    assert [file.url for file in found] == ([f"{expected}foo-bar-1.zip"] if expected else [])
+
+
+def test_odd_attributes_are_read_as_far_as_they_go() -> None:
+    body = html_page(
+        "<a>x</a><a href>x</a><a href=''>x</a><a href='#'>x</a><a href='foo-bar-9.zip?#&&=='>x</a>"
+        "<A HREF='foo-bar-1.zip' data-size=-5 data-requires-python='three' data-upload-time='' "
+        "data-gpg-sig=true data-core-metadata='' data-unknown DATA-YANKED href='foo-bar-2.zip'>"
+    )
+    nine, one = page_of(read_html(body)).files
+    assert (str(nine.version), nine.hashes, nine.kind) == ("9", (), "sdist")
+    assert (str(one.version), one.size, one.upload_time, one.yanked) == ("1", None, None, True)
+    assert (one.requires_python, python_specifier(one.requires_python)) == ("three", None)
 
 
 def test_bytes_that_are_no_compact_form() -> None:
@@ -181,10 +304,23 @@ def test_exclude_newer_leaves_out_what_is_newer_or_has_no_date() -> None:
         for n, moment in ((1, "2024-01-01T00:00:00Z"), (2, "2024-06-01T00:00:00+00:00"), (3, None))
     ]
     page = page_of(read_json(json_page(*found)))
+    assert (page.notes, page.gap()) == ((), "")
     old = page.exclude_newer(datetime(2024, 6, 1, tzinfo=UTC))
     assert [str(version) for version in old.versions] == ["1"]
-    (note,) = old.notes
-    assert "gives no upload time of foo-bar-3.zip: left out because of exclude-newer" in note
+    undated = f"{INDEX} gives no upload time of foo-bar-3.zip: left out because of exclude-newer"
+    assert old.notes == (undated,)
+    assert old.gap() == f"{INDEX} has foo-bar 2, too new for exclude-newer; {undated}"
+    assert old.gap(lambda version: version == Version("3")) == undated
+    assert old.gap(lambda version: version == Version("4")) == ""
+
+
+def test_a_note_names_a_few_of_many() -> None:
+    names = [f"foo-bar-{n}.zip" for n in range(5)]
+    page = page_of(read_html(html_page("".join(f'<a href="/{name}">x</a>' for name in names))))
+    old = page.exclude_newer(datetime(2024, 6, 1, tzinfo=UTC))
+    assert "of foo-bar-4.zip, foo-bar-3.zip, foo-bar-2.zip and 2 more: left out" in old.notes[0]
+    assert old.answers
+    assert not old.releases
 
 
 @pytest.mark.parametrize(

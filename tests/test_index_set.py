@@ -101,7 +101,7 @@ def test_pages_and_metadata_are_fetched_side_by_side_in_the_order_asked(
         """Answers pages only when eight requests wait at once."""
 
         def _entries(self, name: str) -> list[dict[str, object]]:
-            together.wait(timeout=20)
+            together.wait(timeout=120)
             return super()._entries(name)
 
     server = Meeting({name: [Dist("1.0", ("six",))] for name in names})

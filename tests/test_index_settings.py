@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -10,9 +11,16 @@ from pathlib import Path
 import pytest
 
 from cogpack.errors import UserError
-from cogpack.index import IndexOptions, Setting, default_index_url, find_sources, parse_location
+from cogpack.index import (
+    HttpSettings,
+    IndexOptions,
+    Setting,
+    default_index_url,
+    find_sources,
+    parse_location,
+)
 from cogpack.index.pipconf import read_pip
-from cogpack.index.settings import http_settings, open_client
+from cogpack.index.settings import http_settings, hurried, open_client, patience
 from cogpack.index.uvconf import read_uv
 
 A, B, C, D = (f"https://{name}.invalid/simple/" for name in "abcd")
@@ -220,6 +228,18 @@ def test_freshness_is_a_setting(home: dict[str, str], tmp_path: Path) -> None:
         open_client({**environ, "COGPACK_INDEX_FRESHNESS": "x"}, sources)
 
 
+def test_patience_is_a_setting_and_connecting_gets_a_part_of_it() -> None:
+    assert patience({}) == 10.0
+    assert patience({"COGPACK_PATIENCE": " 2.5 "}) == 2.5
+    for text in ("soon", "0", "-1", "nan", "inf"):
+        with pytest.raises(UserError, match=f"COGPACK_PATIENCE: '{text}' is no number"):
+            patience({"COGPACK_PATIENCE": text})
+    short = hurried(HttpSettings(), 10.0)
+    assert (short.connect_seconds, short.read_seconds, short.total_seconds) == (3.0, 5.0, 10.0)
+    long = hurried(HttpSettings(), 300.0)
+    assert (long.connect_seconds, long.read_seconds, long.total_seconds) == (10.0, 30.0, 90.0)
+
+
 def test_nothing_costly_is_loaded_before_it_is_needed() -> None:
     code = (
         "import os, sys, cogpack.index as index; index.find_sources(os.environ); "
@@ -228,3 +248,39 @@ def test_nothing_costly_is_loaded_before_it_is_needed() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("seconds", ["inf", "1e400", "1e300"])
+def test_a_time_limit_that_no_socket_takes_is_a_day(seconds: str, home: dict[str, str]) -> None:
+    pip = read_pip({**home, "PIP_TIMEOUT": seconds}, system=NOWHERE)
+    assert http_settings(home, pip).read_seconds == 86_400
+
+
+def test_a_user_that_is_not_there_is_part_of_a_path(home: dict[str, str], tmp_path: Path) -> None:
+    pip = read_pip({**home, "PIP_CERT": "~no-such-user/ca.pem"}, system=NOWHERE)
+    assert http_settings(home, pip).ca_file == Path("~no-such-user/ca.pem")
+    assert parse_location("~no-such-user/x", base=tmp_path).is_local
+
+
+def test_a_url_without_a_host_is_refused_without_its_credential() -> None:
+    with pytest.raises(UserError) as caught:
+        parse_location("https:/me:s3cr3t@host.invalid/simple", origin="PIP_INDEX_URL")
+    [fault] = caught.value.faults
+    assert "PIP_INDEX_URL: the URL names no host" in fault.message
+    assert "s3cr3t" not in f"{fault} {fault.hint}"
+
+
+def test_a_configuration_that_is_no_file_or_nested_too_deeply(
+    home: dict[str, str], tmp_path: Path
+) -> None:
+    os.mkfifo(tmp_path / "pip.conf")
+    assert not read_pip(home, system=NOWHERE, prefix=str(NOWHERE)).settings
+    write(tmp_path / "config" / "uv" / "uv.toml", "a=" + "[" * 5000)
+    with pytest.raises(UserError, match="uv's configuration is no TOML"):
+        read_uv(home, system=NOWHERE)
+
+
+def test_a_freshness_of_too_many_digits_is_told(home: dict[str, str]) -> None:
+    environ = {**home, "COGPACK_INDEX_FRESHNESS": "9" * 5000}
+    with pytest.raises(UserError, match="is no number of seconds"):
+        open_client(environ, find_sources(environ, system=NOWHERE))

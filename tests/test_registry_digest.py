@@ -42,6 +42,7 @@ def hub() -> Iterator[Upstream]:
 def environ(folder: Path) -> dict[str, str]:
     return {
         "COGPACK_CACHE": str(folder / "cache"),
+        "COGPACK_PATIENCE": "300",
         "DOCKER_CONFIG": str(folder),
         "HOME": str(folder),
         "PATH": os.environ["PATH"],
@@ -120,7 +121,7 @@ def test_a_password_is_given_where_one_is_asked_for(tmp_path: Path) -> None:
 def test_a_token_is_asked_for_where_the_registry_says(hub: Upstream, tmp_path: Path) -> None:
     hub.token = "t0ken"
     hub.put_manifest("library/python:3.12-slim", DIGEST)
-    mirrors = f"quay.io=http://127.0.0.1:1 docker.io={hub.url}/"
+    mirrors = f"quay.io=http://quay.invalid docker.io={hub.url}/"
     assert digest(tmp_path, "docker.io/library/python:3.12-slim", mirrors=mirrors) == DIGEST
     asked = [urlsplit(path) for path, _ in hub.seen]
     assert [one.path for one in asked] == [HUB_TAG, "/token", HUB_TAG]

@@ -15,16 +15,22 @@ from cogpack.solver.lock import LOCK_FILE
 from support.index_server import IndexServer, serve
 from support.locked_project import environment, index, write_project
 from support.new_releases import NEW, moved_tables
+from support.nowhere import nowhere
 
 SCHEMA = Path(__file__).parent.parent / "docs" / "resolve.schema.json"
-# Nothing listens there, so that a connection is refused at once.
-NOWHERE = "http://127.0.0.1:9"
 READ = "tensorflow 2.20.0 is not in the tables: its facts were read from its metadata on the index"
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
-    moved_tables(tmp_path / "tables", f"{NOWHERE}/whl")
+def deaf() -> Iterator[str]:
+    """A URL at which a connection is refused at once."""
+    with nowhere() as url:
+        yield url
+
+
+@pytest.fixture
+def project(tmp_path: Path, deaf: str) -> Path:
+    moved_tables(tmp_path / "tables", f"{deaf}/whl")
     return write_project(tmp_path / "project", "tensorflow==2.20.0")
 
 
@@ -90,9 +96,9 @@ def test_offline_asks_nobody(project: Path, server: IndexServer) -> None:
 
 
 def test_an_index_that_is_not_there_is_told_and_does_not_stop(
-    project: Path, server: IndexServer
+    project: Path, server: IndexServer, deaf: str
 ) -> None:
-    shown = run(project, server, "resolve", url=f"{NOWHERE}/simple/")
+    shown = run(project, server, "resolve", url=f"{deaf}/simple/")
     assert shown.returncode == 0
     assert "the index cannot be read (" in shown.stderr
     assert "the facts of tensorflow 2.19.0, the nearest known release, are assumed" in shown.stderr

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from cogpack.solver.why import Why, why
 from support.distributions import Dist
 from support.index_server import IndexServer, serve
 from support.new_releases import NEW, Asker, lines, moved_tables, put_variants
+from support.nowhere import nowhere
 from support.small_tables import torch_wheels, variant_wheels
 from support.upstream import Upstream, upstream
 
@@ -162,6 +164,110 @@ class TestReading:
         assert index.requests == []
 
 
+class TestLibraries:
+    """Libraries that pin frameworks: pins.csv has those that are known."""
+
+    @pytest.fixture
+    def vllm(self, index: IndexServer) -> list[Dist]:
+        requires = ("torch==2.9.0", "torchvision==0.24.0", "numpy", "jax>=9; extra == 'jax'")
+        dists = [Dist("0.12.0", requires, ">=3.10,<3.14", tag="cp38-abi3-manylinux1_x86_64")]
+        index.packages["vllm"] = dists
+        index.names["vllm"] = "vllm"
+        return dists
+
+    def test_what_it_pins_is_read_and_what_no_table_has_of_that(
+        self, asker: Asker, vllm: list[Dist]
+    ) -> None:
+        found = asker.resolved(PY312, GPU, "vllm==0.12.0")
+        versions = {one.package: one.version for one in found}
+        assert (versions["vllm"], versions["torch"]) == ("0.12.0", "2.9.0")
+        assert (versions["torchvision"], versions["triton"]) == ("0.24.0", "3.5.0")
+        assert f"vllm 0.12.0 {READ}; {REFRESH}" in found.warnings
+
+    def test_it_clashes_by_what_it_says_itself(self, asker: Asker, vllm: list[Dist]) -> None:
+        found = asker.outcome(PY312, GPU, "vllm==0.12.0", "torch==2.8.0")
+        assert isinstance(found, Conflict)
+        text = conflict_text(found)
+        assert "vllm 0.12.0 needs torch 2.9.0 [index metadata of vllm 0.12.0]" in text
+        assert "change torch==2.8.0 to torch==2.9.0" in text or "vllm==0.11.0" in text
+
+    def test_python_counts(self, asker: Asker, vllm: list[Dist], index: IndexServer) -> None:
+        index.packages["vllm"] = [replace(vllm[0], requires_python=">=3.13")]
+        assert isinstance(asker.outcome(PY312, GPU, "vllm==0.12.0"), Conflict)
+
+    def test_of_a_range_the_newest_that_is_there(self, asker: Asker, vllm: list[Dist]) -> None:
+        assert asker.resolved(PY312, GPU, "vllm>0.11.0")["vllm"].version == "0.12.0"
+
+    def test_one_that_pins_nothing_limits_nothing(
+        self, asker: Asker, vllm: list[Dist], index: IndexServer
+    ) -> None:
+        index.packages["vllm"] = [Dist("0.12.0", ("torch", "numpy"), ">=3.10")]
+        found = asker.resolved(PY312, GPU, "vllm==0.12.0", "torch==2.7.1")
+        assert found["torch"].version.startswith("2.7.1")
+
+    @pytest.mark.parametrize("tag", ["sdist", "cp312-cp312-win_amd64"])
+    def test_files_for_others_tell_it_too(
+        self, asker: Asker, vllm: list[Dist], index: IndexServer, tag: str
+    ) -> None:
+        index.packages["vllm"] = [replace(vllm[0], tag=tag)]
+        assert asker.resolved(PY312, GPU, "vllm==0.12.0")["torch"].version == "2.9.0"
+
+    def test_without_metadata_the_nearest_release_counts(
+        self, asker: Asker, vllm: list[Dist], index: IndexServer
+    ) -> None:
+        index.packages["vllm"] = [replace(vllm[0], tag="sdist", metadata_version="2.1")]
+        found = asker.resolved(PY312, GPU, "vllm==0.12.0")
+        assert found["torch"].version.startswith("2.8.0")
+        assert any("the metadata of vllm 0.12.0 do not tell (" in one for one in found.warnings)
+
+
+class TestDates:
+    """`--exclude-newer`: what is newer, or may be, is not there, on any of the indexes."""
+
+    @pytest.fixture
+    def asker(self, tmp_path: Path, index: IndexServer, variants: Upstream) -> Asker:
+        tables = moved_tables(tmp_path / "tables", f"{variants.url}/whl")
+        moment = datetime(2024, 6, 1, tzinfo=UTC)
+        return Asker(tmp_path, tables, index.url, exclude_newer=moment)
+
+    def test_a_release_that_is_too_new_is_not_read(self, asker: Asker, index: IndexServer) -> None:
+        for name in ("torch", "triton"):
+            dists = index.packages[name]
+            index.packages[name] = [replace(one, upload_time="2024-06-01") for one in dists]
+        found = asker.resolved(PY312, GPU, "torch==2.9.0")
+        (warning,) = found.warnings
+        assert (
+            "torch 2.9.0 is not in the tables, and there is no torch==2.9.0 to read: "
+            f"{index.url} has torch 2.9.0, too new for exclude-newer; the facts of torch 2.8.0"
+        ) in warning
+
+    @pytest.mark.parametrize("moment", ["2024-06-01T00:00:00Z", ""])
+    def test_variants_that_are_too_new_or_without_a_date_are_left_out(
+        self, asker: Asker, variants: Upstream, moment: str
+    ) -> None:
+        dists = [*variant_wheels("2.9.0+cpu"), *variant_wheels("2.9.0+cu128")]
+        put_variants(variants, "torch", [replace(one, upload_time=moment) for one in dists])
+        found = asker.resolved(PY312, CPU, "torch==2.9.0")
+        assert found["torch"].version == "2.9.0"
+        (warning,) = (one for one in found.warnings if "not in the tables" in one)
+        told = f"{variants.url}/whl/ gives no upload time of torch-2.9.0+cu128-"
+        assert (told in warning) == (not moment)
+        assert warning.endswith(REFRESH)
+
+    def test_variants_of_that_day_are_read(self, asker: Asker, variants: Upstream) -> None:
+        put_variants(variants, "torch", variant_wheels("2.9.0+cpu"))
+        found = asker.resolved(PY312, CPU, "torch==2.9.0")
+        assert found["torch"].version == "2.9.0+cpu"
+        assert found.warnings == (f"torch 2.9.0 {READ}; {REFRESH}",)
+
+    def test_a_local_version_without_a_date(self, asker: Asker, variants: Upstream) -> None:
+        cu130 = torch_wheels("2.9.0+cu130", "13.0.48", "9.13.0.50", "3.5.0", (12,), upload_time="")
+        put_variants(variants, "torch", cu130)
+        (warning,) = asker.resolved(PY312, GPU, "torch==2.9.0+cu130").warnings
+        assert f"{variants.url}/whl/cu130/ gives no upload time of torch-2.9.0+cu130-" in warning
+        assert "the facts of torch 2.8.0, the nearest known release, are assumed" in warning
+
+
 class TestVariants:
     def test_those_of_torchs_own_index(self, asker: Asker, variants: Upstream) -> None:
         put_variants(
@@ -222,8 +328,9 @@ class TestSilence:
 
     def test_no_index_at_all(self, tmp_path: Path, variants: Upstream) -> None:
         tables = moved_tables(tmp_path / "tables", f"{variants.url}/whl")
-        asker = Asker(tmp_path, tables, "http://127.0.0.1:9/simple/")
-        found = asker.resolved(PY312, GPU, "torch==2.9.0", "torchvision==0.24.0")
+        with nowhere() as url:
+            asker = Asker(tmp_path, tables, f"{url}/simple/")
+            found = asker.resolved(PY312, GPU, "torch==2.9.0", "torchvision==0.24.0")
         assert found["torch"].version == "2.9.0+cu128"
         for name, text in zip(("torch 2.9.0", "torchvision 0.24.0"), found.warnings, strict=True):
             assert text.startswith(f"{name} is not in the tables, and the index cannot be read (")
@@ -234,25 +341,19 @@ class TestSilence:
         assert "the index cannot be read (offline, and the page " in warning
         assert index.requests == []
 
-    def test_an_index_that_does_not_answer(
-        self, tmp_path: Path, index: IndexServer, variants: Upstream
-    ) -> None:
-        tables = moved_tables(tmp_path / "tables", f"{variants.url}/whl")
-        asker = Asker(tmp_path, tables, index.url, patience=0.0)
-        (warning,) = asker.resolved(PY312, GPU, "tensorflow==2.20.0").warnings
-        assert "and the index did not answer within 0 s; the facts of tensorflow" in warning
-
+    @pytest.mark.parametrize("patience", [0.0, 0.2])
     def test_an_index_that_falls_silent_holds_nobody_up(
-        self, tmp_path: Path, variants: Upstream
+        self, tmp_path: Path, variants: Upstream, patience: float
     ) -> None:
         tables = moved_tables(tmp_path / "tables", f"{variants.url}/whl")
         with socket.socket() as deaf:
             deaf.bind(("127.0.0.1", 0))
             deaf.listen()
             url = f"http://127.0.0.1:{deaf.getsockname()[1]}/simple/"
-            asker = Asker(tmp_path, tables, url, patience=0.2)
+            asker = Asker(tmp_path, tables, url, patience=patience)
             (warning,) = asker.resolved(PY312, GPU, "tensorflow==2.20.0").warnings
-        assert "did not answer within 0.2 s" in warning
+        told = f"and the index did not answer within {patience:g} s; the facts of tensorflow"
+        assert told in warning
 
     def test_one_part_that_fails_spoils_no_other(self, asker: Asker, index: IndexServer) -> None:
         index.fail("/triton/", status=500)

@@ -12,6 +12,7 @@ from cogpack.weights.http import Client
 from cogpack.weights.hub import TOKEN, find_token
 from cogpack.weights.pins import LOCK
 from support.hub_server import digest_of, serve_files, serve_hub
+from support.nowhere import nowhere
 from support.remote_weights import (
     DIGEST,
     FILES,
@@ -276,10 +277,11 @@ def test_a_network_that_fails_is_told_with_the_line_that_asks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cogpack.weights.finder.Client", lambda: Client(pause=0))
-    project(tmp_path, "{uri: 'http://127.0.0.1:9/x.bin?key=hunter2'}")
-    for ask in (found, lambda folder: lock(folder, {})):
-        with pytest.raises(RetryableError) as raised:
-            ask(tmp_path)
-        (fault,) = raised.value.faults
-        said = "cog.yaml:8: http://127.0.0.1:9/x.bin?key=****: the network failed"
-        assert str(fault).startswith(said)
+    with nowhere() as url:
+        project(tmp_path, f"{{uri: '{url}/x.bin?key=hunter2'}}")
+        for ask in (found, lambda folder: lock(folder, {})):
+            with pytest.raises(RetryableError) as raised:
+                ask(tmp_path)
+            (fault,) = raised.value.faults
+            said = f"cog.yaml:8: {url}/x.bin?key=****: the network failed"
+            assert str(fault).startswith(said)

@@ -144,7 +144,11 @@ class Hub:
             raise NothingSelectedError(len(entries))
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             found = [pool.submit(self._file, uri, commit, entries[path]) for path in chosen]
-            return tuple(one.result() for one in found)
+            try:
+                return tuple(one.result() for one in found)
+            finally:
+                # After a failure the others are of no use.
+                pool.shutdown(cancel_futures=True)
 
     def _listing(self, uri: HubUri, commit: str) -> Iterator[_Entry]:
         """The files of a commit; a listing comes in pages."""

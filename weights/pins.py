@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Fault, UserError
-from ..files import write_atomically
+from ..files import read_file, write_atomically
 from ..origin import Origin
 from ..project.redact import redact
 from ..project.weight_places import WrittenSource
@@ -133,7 +133,7 @@ def _pin_data(pin: Pin) -> dict[str, Any]:
 def _json(path: Path) -> Any:
     """The content of a lock; None when there is none."""
     try:
-        return json.loads(path.read_bytes())
+        return json.loads(read_file(path))
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -6,7 +6,10 @@ Nothing here does I/O: the updater reads every release this way, the solver one 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from ...index import Metadata
@@ -16,11 +19,13 @@ from .wheels import Build
 
 __all__ = [
     "CPU",
+    "FRAMEWORKS",
     "VARIANT",
     "companion",
     "jax",
     "jax_plugin",
     "names_cuda",
+    "pins",
     "tensorflow",
     "torch",
     "torch_variant",
@@ -28,6 +33,9 @@ __all__ = [
 
 CPU = "cpu"
 """The variant of torch without CUDA."""
+
+FRAMEWORKS = ("tensorflow", "jax", "jaxlib", "torch", "torchvision", "torchaudio", "triton")
+"""What a library may pin, in the order in which a row names them; each has a table."""
 
 VARIANT = re.compile(r"cpu|cu(\d+)(\d)")
 """How PyTorch names its variants: `cu130` is CUDA 13.0."""
@@ -61,7 +69,7 @@ _JAX_CPU_EXTRA = "cpu"
 # The extra of a plugin with which CUDA comes as packages, as old and new metadata spell it.
 _PLUGIN_EXTRAS = ("with-cuda", "with_cuda")
 
-# jax has one wheel for every machine.
+# jax has one wheel for every machine, and most libraries do.
 _ANY = "amd64"
 
 Pythons = tuple[Version, ...]
@@ -154,6 +162,26 @@ def jax_plugin(major: str, metadata: Metadata, build: Build, pythons: Pythons) -
             metadata, (f"nvidia-cudnn-cu{major}",), _PLUGIN_EXTRAS, build, pythons
         ),
     }
+
+
+def pins(metadata: Metadata, pythons: Pythons) -> tuple[tuple[str, str], ...]:
+    """The frameworks that a library restricts, each with its specifier.
+
+    One that it asks for in any version is no pin.
+    """
+    named = {canonicalize_name(one.name) for one in _unconditional(metadata.requires_dist)}
+    found = (
+        (framework, needed(metadata, framework, architecture=_ANY, pythons=pythons))
+        for framework in FRAMEWORKS
+        if framework in named
+    )
+    return tuple((framework, specifier) for framework, specifier in found if specifier)
+
+
+def _unconditional(requirements: Iterable[Requirement]) -> Iterator[Requirement]:
+    for requirement in requirements:
+        if requirement.marker is None or "extra" not in str(requirement.marker):
+            yield requirement
 
 
 def _first(

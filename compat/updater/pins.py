@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
-from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
-from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from ...index import Metadata, NoMetadata
+from ...index import NoMetadata
 from ..cells import Cells, Sheet, sort_key
 from .finding import Finding, Found, Missed
-from .needs import needed
+from .metadata import pins
 from .releases import (
     DEFAULT_SOURCE,
     History,
@@ -29,10 +26,7 @@ from .sources import UnreachedError
 from .wheels import pure_python
 from .world import World
 
-__all__ = ["FRAMEWORKS", "Added", "find", "pages"]
-
-FRAMEWORKS = ("tensorflow", "jax", "jaxlib", "torch", "torchvision", "torchaudio", "triton")
-"""What a pin may be about, in the order in which a row names them; each has a table."""
+__all__ = ["Added", "find", "pages"]
 
 _ANY = "amd64"
 
@@ -98,57 +92,31 @@ def _library(
         if metadata is None:
             found.append(Found(cells, {"": DEFAULT_SOURCE}))
             continue
-        pins = _pins(metadata, admitted(pythons, cells["python"]))
-        if unknown := [pin for pin in pins if not pin.is_known(sheets)]:
+        pinned = pins(metadata, admitted(pythons, cells["python"]))
+        if unknown := [pin for pin in pinned if not _is_known(*pin, sheets)]:
             if past.is_known(release.version) or has_begun:
                 notes.append(
                     f"{package} {release.version} is left out: the tables have no "
-                    f"{' nor '.join(map(str, unknown))}"
+                    f"{' nor '.join(map(''.join, unknown))}"
                 )
             continue
-        if pins:
+        if pinned:
             has_begun = True
-            requires = "; ".join(map(str, pins))
+            requires = "; ".join(map("".join, pinned))
             found.append(Found({**cells, "requires": requires}, {"": DEFAULT_SOURCE}))
     told = {sort_key("pins", one.cells) for one in found}
     absent = past.absent("pins", world.since) - told
     return Finding(tuple(found), frozenset(absent), tuple(notes))
 
 
-@dataclass(frozen=True)
-class _Pin:
-    framework: str
-    specifier: str
-
-    def __str__(self) -> str:
-        return f"{self.framework}{self.specifier}"
-
-    def is_known(self, sheets: Mapping[str, Sheet]) -> bool:
-        allowed = SpecifierSet(self.specifier)
-        return any(
-            allowed.contains(Version(row["version"]).public, prereleases=True)
-            for row in sheets[self.framework].rows
-        )
+def _is_known(framework: str, specifier: str, sheets: Mapping[str, Sheet]) -> bool:
+    allowed = SpecifierSet(specifier)
+    return any(
+        allowed.contains(Version(row["version"]).public, prereleases=True)
+        for row in sheets[framework].rows
+    )
 
 
 def _python(release: Release) -> str:
     build = release.builds.get(_ANY)
     return build.python if build else pure_python(release.files)
-
-
-def _pins(metadata: Metadata, pythons: tuple[Version, ...]) -> list[_Pin]:
-    """The frameworks that a release restricts; one that it asks for in any version is no pin."""
-    named = {canonicalize_name(one.name) for one in _unconditional(metadata.requires_dist)}
-    found = []
-    for framework in FRAMEWORKS:
-        if framework in named:
-            specifier = needed(metadata, framework, architecture=_ANY, pythons=pythons)
-            if specifier:
-                found.append(_Pin(framework, specifier))
-    return found
-
-
-def _unconditional(requirements: Iterable[Requirement]) -> Iterator[Requirement]:
-    for requirement in requirements:
-        if requirement.marker is None or "extra" not in str(requirement.marker):
-            yield requirement

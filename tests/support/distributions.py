@@ -13,7 +13,7 @@ from functools import lru_cache
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-__all__ = ["Dist", "file_bytes", "sdist_bytes", "wheel_bytes"]
+__all__ = ["BACKEND", "Dist", "file_bytes", "sdist_bytes", "wheel_bytes"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class Dist:
     metadata: replaces the text of METADATA and PKG-INFO. dynamic: `Dynamic` fields.
     padding: bytes of incompressible data after .dist-info, so that METADATA is far from the end.
     module: import name, when it is not the project's. code: what the module has besides.
+    pyproject: of an sdist, in place of one with a build backend of its own; empty: it has none.
     """
 
     version: str
@@ -44,6 +45,7 @@ class Dist:
     module: str = ""
     build: str = ""
     code: str = ""
+    pyproject: str | None = None
 
     @property
     def is_sdist(self) -> bool:
@@ -108,6 +110,9 @@ def sdist_bytes(name: str, dist: Dist) -> bytes:
         "ready.whl": wheel_bytes(name, wheel),
         "PKG-INFO": dist.metadata_text(name).encode(),
     }
+    if dist.pyproject is not None:
+        del files["backend.py"], files["pyproject.toml"]
+        files |= {"pyproject.toml": dist.pyproject.encode()} if dist.pyproject else {}
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w:gz", format=tarfile.PAX_FORMAT) as archive:
         for path, body in files.items():
@@ -134,6 +139,26 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
 def build_sdist(sdist_directory, config_settings=None):
     raise NotImplementedError
 """
+
+
+BACKEND = """
+import pathlib, zipfile
+
+def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
+    fields = dict(line.split(": ", 1) for line in open("PKG-INFO") if ": " in line)
+    name = fields["Name"].strip().replace("-", "_")
+    wheel = f"{name}-{fields['Version'].strip()}-py3-none-any.whl"
+    with (
+        zipfile.ZipFile("ready.whl") as ready,
+        zipfile.ZipFile(pathlib.Path(wheel_directory, wheel), "w") as built,
+    ):
+        for path in ready.namelist():
+            more = f"{name}_built.py,,\\n".encode() if path.endswith("/RECORD") else b""
+            built.writestr(path, more + ready.read(path))
+        built.writestr(f"{name}_built.py", f"BACKEND = {__version__!r}\\n")
+    return wheel
+"""
+"""Code of a module that is a build backend: the wheel that it hands out names its version."""
 
 
 def _wheel_file(tag: str) -> bytes:

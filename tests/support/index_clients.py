@@ -53,8 +53,7 @@ class Clients:
     def __call__(self, *, cache: str = "cache", **policy: Any) -> IndexClient:
         """A client; cache names its folder, the rest is its `CachePolicy`."""
         book = CredentialBook(use_keyring=False)
-        settings = HttpSettings(read_seconds=5.0)
-        fetcher = Fetcher(settings, book, sleep=self.clock.sleep, clock=self.clock)
+        fetcher = Fetcher(HttpSettings(), book, sleep=self.clock.sleep, clock=self.clock)
         self._made.append(IndexClient(self._folder / cache, CachePolicy(**policy), fetcher))
         return self._made[-1]
 

@@ -69,6 +69,7 @@ class IndexServer:
     hashes, sizes: whether pages give them. headers: further ones of every page.
     host: loopback address or name to listen on.
 
+    statuses: of projects, each with its reason (PEP 792).
     registry: URL of a registry of images that stands beside the index; empty when there is none.
     """
 
@@ -98,6 +99,7 @@ class IndexServer:
         self.sizes = sizes
         self.headers = dict(headers or {})
         self.registry = ""
+        self.statuses: dict[str, tuple[str, str]] = {}
         self.requests: list[Request] = []
         self._faults: list[Fault] = []
         self._lock = threading.Lock()
@@ -135,7 +137,7 @@ class IndexServer:
         with self._lock:
             return sum(request.path.endswith(suffix) for request in self.requests)
 
-    def wait_for(self, count: int, timeout: float = 60.0) -> bool:
+    def wait_for(self, count: int, timeout: float = 300.0) -> bool:
         """Wait until so many requests have come; False when they did not."""
         with self._arrived:
             return self._arrived.wait_for(lambda: len(self.requests) >= count, timeout)
@@ -202,7 +204,11 @@ class IndexServer:
         as_json = self.form == "json" or (
             self.form == "both" and JSON_TYPE in request.headers.get("accept", "")
         )
-        answer = _json_answer(entries, name) if as_json else self._html_answer(entries, name)
+        status = self.statuses.get(name, ("", ""))
+        if as_json:
+            answer = _json_answer(entries, name, status)
+        else:
+            answer = self._html_answer(entries, name)
         headers = {**answer.headers, **self.headers}
         if self.etag:
             tag = f'"{hashlib.sha256(answer.body).hexdigest()[:16]}"'
@@ -332,8 +338,12 @@ def _anchor(entry: Mapping[str, Any]) -> str:
     return f"<a {text}>{html.escape(entry['filename'])}</a><br/>\n"
 
 
-def _json_answer(entries: Sequence[Mapping[str, Any]], name: str) -> _Answer:
+def _json_answer(
+    entries: Sequence[Mapping[str, Any]], name: str, status: tuple[str, str]
+) -> _Answer:
     page = {"meta": {"api-version": "1.1"}, "name": name, "files": entries, "versions": []}
+    if status[0]:
+        page["project-status"] = {"status": status[0], "reason": status[1]}
     return _Answer(200, json.dumps(page).encode(), {"content-type": JSON_TYPE})
 
 

@@ -54,6 +54,8 @@ def environment(server: IndexServer, folder: Path, url: str = "") -> dict[str, s
     return {
         "COGPACK_REGISTRY_MIRRORS": f"docker.io={server.registry}",
         "COGPACK_CACHE": str(folder / "cache"),
+        # The servers answer at once, but a busy machine may not.
+        "COGPACK_PATIENCE": "300",
         "HOME": str(folder),
         "PATH": os.environ["PATH"],
         "PIP_CONFIG_FILE": os.devnull,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 from cogpack.compat.cells import Sheet, write_sheet
@@ -121,14 +122,23 @@ def lines(*texts: str) -> list[Requirement]:
 class Asker:
     """Solves small projects over tables that are silent, and an index.
 
-    url: of the index; may hold a credential.
+    url: of the index; may hold a credential. exclude_newer: see `IndexSet`.
     """
 
-    def __init__(self, folder: Path, tables: Path, url: str, *, patience: float = 20.0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        tables: Path,
+        url: str,
+        *,
+        patience: float = 60.0,
+        exclude_newer: datetime | None = None,
+    ) -> None:
         self.tables = Tables.load(tables)
         self._cache = folder / "cache"
         self._url = url
         self._patience = patience
+        self._exclude_newer = exclude_newer
         self.opened = 0
 
     def source(self, *, offline: bool = False) -> IndexMetadata:
@@ -139,11 +149,11 @@ class Asker:
             self.opened += 1
             location = parse_location(self._url)
             sources = Sources(location)
-            settings = HttpSettings(connect_seconds=2.0, read_seconds=5.0, attempts=1)
+            settings = HttpSettings(attempts=1)
             fetcher = Fetcher(settings, CredentialBook(sources.all, use_keyring=False))
             policy = CachePolicy(offline=offline)
             with IndexClient(self._cache, policy, fetcher, workers=2) as client:
-                yield IndexSet(client, sources)
+                yield IndexSet(client, sources, exclude_newer=self._exclude_newer)
 
         return IndexMetadata(self.tables, "linux/amd64", opened, patience=self._patience)
 

@@ -53,7 +53,7 @@ def serve(credential: str = "") -> Iterator[Registry]:
     class Handler(_Handler):
         state = registry
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = _Server(("127.0.0.1", 0), Handler)
     registry.address = f"127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
@@ -63,6 +63,11 @@ def serve(credential: str = "") -> Iterator[Registry]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    # A connection too many would be tried again a second later.
+    request_queue_size = 128
 
 
 class _Handler(BaseHTTPRequestHandler):

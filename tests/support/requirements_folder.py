@@ -19,6 +19,7 @@ def make_folder(tmp_path: Path) -> Path:
     (tmp_path / "wheels" / "thing-2.0.tar.gz").write_bytes(b"")
     (tmp_path / "wheels" / "bad.whl").write_bytes(b"")
     (tmp_path / "d s" / "helper lib.zip").write_bytes(b"")
+    (tmp_path / "d s" / "helper lib-2.0.zip").write_bytes(b"")
     return tmp_path
 
 

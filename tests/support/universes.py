@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import count, product
 
 from hypothesis import strategies as st
@@ -16,7 +16,7 @@ from cogpack.solver.universe import Candidate, Fact, Relation, Term, Universe
 
 VERSIONS = ("1.0", "1.1", "2.0rc1", "2.0", "2.0+cpu", "2.0+cu121", "2.1", "3.0")
 SPECIFIERS = ("", "==2.0", "==2.0+cpu", ">=1.1", "<2.0", "!=2.0", "~=2.0", "===2.0", ">=1.0,<2.1")
-NAMES = ("a", "b", "c", "d")
+NAMES = ("a", "b", "c", "python")
 
 Assignment = Mapping[str, Candidate]
 
@@ -27,9 +27,12 @@ def candidate(name: str, label: str, *relations: Relation) -> Candidate:
     return Candidate(name, label, version, variant=version.local or "", relations=relations)
 
 
-def requirement(name: str, specifier: str = "", line: int = 1) -> Requirement:
+def requirement(
+    name: str, specifier: str = "", line: int = 1, *, brings: bool = True, pythons: str = ""
+) -> Requirement:
     """A requirement as if a requirements.txt line had asked for it."""
-    return Requirement(name, specifier, Origin("requirements.txt", line, f"{name}{specifier}"))
+    origin = Origin("requirements.txt", line, f"{name}{specifier}")
+    return Requirement(name, specifier, origin, brings, pythons)
 
 
 # Now and then on a package that does not exist, or restricted to some variants.
@@ -43,9 +46,19 @@ _terms = st.builds(
 _obligations = st.lists(st.lists(_terms, min_size=1, max_size=2).map(tuple), max_size=2)
 _candidates = st.dictionaries(st.sampled_from(VERSIONS), _obligations, min_size=1, max_size=4)
 _packages = st.dictionaries(st.sampled_from(NAMES), _candidates, min_size=1)
+# Now and then a line of a constraints file, or one with a marker.
 _wishes = st.lists(
-    st.tuples(st.integers(0, len(NAMES) - 1), st.sampled_from(SPECIFIERS)), min_size=1, max_size=4
+    st.tuples(
+        st.integers(0, len(NAMES) - 1),
+        st.sampled_from(SPECIFIERS),
+        st.sampled_from((True, True, True, False)),
+        st.sampled_from(("", "", "", "<2.0", "!=2.0,!=1.1")),
+    ),
+    min_size=1,
+    max_size=4,
 )
+
+Wish = tuple[int, str, bool, str]
 
 
 def _universe(packages: Mapping[str, Mapping[str, Sequence[tuple[Term, ...]]]]) -> Universe:
@@ -65,13 +78,17 @@ def _universe(packages: Mapping[str, Mapping[str, Sequence[tuple[Term, ...]]]]) 
 
 
 def _problem(
-    drawn: tuple[Mapping[str, Mapping[str, Sequence[tuple[Term, ...]]]], list[tuple[int, str]]],
+    drawn: tuple[Mapping[str, Mapping[str, Sequence[tuple[Term, ...]]]], list[Wish]],
 ) -> tuple[Universe, tuple[Requirement, ...]]:
     packages, wishes = drawn
+    return _universe(packages), _lines(packages, wishes)
+
+
+def _lines(packages: Iterable[str], wishes: Iterable[Wish]) -> tuple[Requirement, ...]:
     names = sorted(packages)
-    return _universe(packages), tuple(
-        requirement(names[number % len(names)], specifier, line)
-        for line, (number, specifier) in enumerate(wishes, 1)
+    return tuple(
+        requirement(names[number % len(names)], specifier, line, brings=brings, pythons=pythons)
+        for line, (number, specifier, brings, pythons) in enumerate(wishes, 1)
     )
 
 
@@ -94,7 +111,7 @@ def _tables(
         Mapping[str, Mapping[str, set[int]]],
         Sequence[tuple[Term, ...]],
         bool,
-        list[tuple[int, str]],
+        list[Wish],
     ],
 ) -> tuple[Universe, tuple[Requirement, ...]]:
     packages, said, one_fact, wishes = drawn
@@ -109,11 +126,7 @@ def _tables(
         for name, labels in packages.items()
         for label, numbers in labels.items()
     )
-    names = sorted(packages)
-    return universe, tuple(
-        requirement(names[number % len(names)], specifier, line)
-        for line, (number, specifier) in enumerate(wishes, 1)
-    )
+    return universe, _lines(packages, wishes)
 
 
 problems = st.one_of(_small, _alike.map(_tables))
@@ -138,16 +151,22 @@ def valid(
     facts: frozenset[Fact] | None = None,
 ) -> bool:
     """Whether an assignment satisfies the requirements and all relations (or those of `facts`)."""
-    wanted = all(
-        admits(Term(one.package, one.specifier), assignment.get(one.package))
-        for one in requirements
-    )
-    return wanted and all(
+    return all(_met(one, assignment) for one in requirements) and all(
         any(admits(term, assignment.get(term.package)) for term in relation.any_of)
         for chosen in assignment.values()
         for relation in chosen.relations
         if facts is None or relation.fact in facts
     )
+
+
+def _met(one: Requirement, assignment: Assignment) -> bool:
+    term = Term(one.package, one.specifier, absent_ok=not one.brings)
+    return not _applies(one, assignment) or admits(term, assignment.get(one.package))
+
+
+def _applies(one: Requirement, assignment: Assignment) -> bool:
+    python = assignment.get("python")
+    return not one.pythons or admits(Term("python", one.pythons), python)
 
 
 def assignments(universe: Universe) -> Iterator[Assignment]:
@@ -157,8 +176,21 @@ def assignments(universe: Universe) -> Iterator[Assignment]:
         yield {name: one for name, one in zip(names, chosen, strict=True) if one is not None}
 
 
-def best(universe: Universe, policy: Policy, solutions: Sequence[Assignment]) -> Assignment:
-    """The best of all solutions by trying each, step for step."""
+def best(
+    universe: Universe,
+    policy: Policy,
+    solutions: Sequence[Assignment],
+    requirements: Sequence[Requirement] = (),
+) -> Assignment:
+    """The best of all solutions by trying each, step for step.
+
+    requirements: that one of those with a marker applies, for each package, matters most.
+    """
+    conditional = [one for one in requirements if one.brings and one.pythons]
+    wished = {
+        name: [one for one in conditional if one.package == name]
+        for name in sorted({one.package for one in conditional})
+    }
     steps = [one for one in complete(policy, universe).steps if one.package in universe]
     ranks = [
         {
@@ -170,7 +202,8 @@ def best(universe: Universe, policy: Policy, solutions: Sequence[Assignment]) ->
     ]
 
     def quality(assignment: Assignment) -> tuple[int, ...]:
-        return tuple(
+        missing = [not any(_applies(one, assignment) for one in lines) for lines in wished.values()]
+        return *missing, *(
             rank[assignment[step.package].label] if step.package in assignment else -1
             for step, rank in zip(steps, ranks, strict=True)
         )

@@ -59,7 +59,8 @@ class Upstream:
             file = dist.filename(name)
             text = html.escape(dist.requires_python)
             target = f"/files/{quote(file)}"
-            links.append(f'<a href="{target}" data-requires-python="{text}">{file}</a>')
+            told = f' data-upload-time="{dist.upload_time}"' if dist.upload_time else ""
+            links.append(f'<a href="{target}" data-requires-python="{text}"{told}>{file}</a>')
             if metadata:
                 self.put(f"{target}.metadata", dist.metadata_text(name).encode())
         body = f"<!DOCTYPE html><html><body>{' '.join(links)}</body></html>"
@@ -119,7 +120,7 @@ def upstream() -> Iterator[Upstream]:
     class Handler(_Handler):
         served = state
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = _Server(("127.0.0.1", 0), Handler)
     state.url = f"http://127.0.0.1:{server.server_address[1]}"
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
@@ -129,6 +130,14 @@ def upstream() -> Iterator[Upstream]:
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    # A connection too many would be tried again a second later.
+    request_queue_size = 128
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: clients that hang up are part of the tests."""
 
 
 class _Handler(BaseHTTPRequestHandler):

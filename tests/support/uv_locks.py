@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["INDEX", "TORCH_INDEX", "locked", "write_locked"]
+__all__ = ["INDEX", "TORCH_INDEX", "digest", "locked", "write_locked"]
 
 INDEX = "https://index.invalid/simple"
 TORCH_INDEX = "https://download.pytorch.org/whl/cu128"
@@ -18,15 +19,32 @@ def locked(
     *,
     source: str = "",
     more: str = "",
+    wheels: Iterable[str] = ("py3-none-any",),
+    size: int = 1000,
 ) -> str:
-    """A package. needs: inline tables of its dependencies. source: its table; a registry's else."""
-    hashes = f'wheels = [{{ url = "https://x/{name}.whl", hash = "sha256:{"0" * 63}{len(name)}" }}]'
+    """A package. needs: inline tables of its dependencies. source: its table; a registry's else.
+
+    wheels: the tags of each. size: of each wheel in bytes, 0 for an index that tells none.
+    """
+    files = ", ".join(_wheel(name, version, tags, size) for tags in wheels)
+    hashes = f"wheels = [{files}]"
     local = source and "registry" not in source
     return (
         f'[[package]]\nname = "{name}"\nversion = "{version}"\n'
         f"source = {source or _registry(INDEX)}\n"
         f"dependencies = [{', '.join(needs)}]\n{'' if local else hashes}\n{more}\n"
     )
+
+
+def digest(name: str, tags: str = "py3-none-any") -> str:
+    """The hash that `locked` gives a wheel."""
+    return f"sha256:{hashlib.sha256(f'{name} {tags}'.encode()).hexdigest()}"
+
+
+def _wheel(name: str, version: str, tags: str, size: int) -> str:
+    url = f"https://x.invalid/{name.replace('-', '_')}-{version.replace('+', '%2B')}-{tags}.whl"
+    told = f", size = {size}" if size else ""
+    return f'{{ url = "{url}", hash = "{digest(name, tags)}"{told} }}'
 
 
 def _registry(url: str) -> str:
