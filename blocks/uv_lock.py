@@ -1,8 +1,10 @@
-"""A project that uv has locked: exactly uv.lock is installed, by uv, with the hashes in it."""
+"""A project that uv has locked: what of uv.lock is no wheel from an index, installed by uv itself.
+
+The wheels are layers by content, see `wheels`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 from ..plan import parts
@@ -12,54 +14,36 @@ from ..solver.requirement import Requirement
 from ..solver.resolution import Resolution
 from .base import Block
 from .bytecode import uv_env
-from .demands import environment
-from .layout import (
-    PYTHON,
-    SOURCE,
-    UV,
-    VENV,
-    forget_times,
-    quoted,
-    script,
-    settle_times,
-    uv_mounts,
-)
+from .layout import PYTHON, SOURCE, UV, VENV, forget_times, script, settle_times, uv_mounts
+from .uv_wheels import index_secrets, is_uv_locked, uv_selected, uv_wheels
 
 if TYPE_CHECKING:
     from ..plan.composer import Composer
-    from ..project.uv_lock import LockedPackage, UvLock
+    from ..project.uv_lock import LockedPackage
 
 __all__ = ["LockedLocalPackages", "LockedPackages"]
 
 # What stands in pyproject.toml and uv.lock is all that uv needs as long as nothing is built.
 _FILES = ("pyproject.toml", "uv.lock")
-_LISTS = "locked"
-_FOLDER = "/run/cogpack/locked"
 
 _SYNC = f"{UV} sync --project {SOURCE} --frozen --inexact --python {PYTHON}"
 
 
 class LockedPackages(Block):
-    """Installs what uv.lock has, but for packages that are in the project itself.
+    """Asks for the versions of uv.lock, and installs of them what is no wheel of an index.
 
-    A framework and all that it needs come first, in a layer of their own, so that a change of
-    another package neither installs nor sends them again. The groups are uv's default ones, and
-    those of cog.yaml.
-
-    families: for each framework the packages that belong to it.
+    Packages that are in the project itself come later. The groups are uv's default ones, and those
+    of cog.yaml.
     """
 
     name: ClassVar[str] = "locked-packages"
 
-    def __init__(self, platform: str, families: Mapping[str, Iterable[str]]) -> None:
+    def __init__(self, platform: str) -> None:
         self._platform = platform
-        self._families = families
 
     @classmethod
     def detect(cls, project: Project) -> bool:
-        # pip cannot read uv.lock; for it the project's dependencies are plain requirements.
-        pip = project.config is not None and project.config.cogpack.installer == "pip"
-        return project.uv_lock is not None and not pip
+        return is_uv_locked(project)
 
     def requirements(self, project: Project) -> tuple[Requirement, ...]:
         """The lock's versions, and no other build of them: `===` compares the local part too."""
@@ -70,29 +54,12 @@ class LockedPackages(Block):
         )
 
     def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
-        if project.uv_lock is None or _has_everything(resolution):
+        rest = uv_wheels(project, resolution, composer.platform).rest
+        if not rest:
             return
-        layers = list(self._frameworks(project, project.uv_lock))
-        if layers:
-            _write_lists(composer, layers)
-        secrets = _secrets(project)
-        for name, by_index in layers:
-            packages = [one for members in by_index.values() for one in members]
-            install = parts.Exec(
-                command=script(*_installs(name, by_index, project), settle_times(VENV)),
-                mounts=(*uv_mounts(), *_list_mounts(name, by_index), *secrets),
-                env=uv_env(project),
-            )
-            stage = composer.stage(
-                "framework-deps",
-                name,
-                f"install {name} and what it needs, as locked",
-                [install],
-                because=[one.origin for one in packages if one.name == name],
-            )
-            composer.export("app", stage)
         local = [one.name for one in self.selected(project) if one.path]
         left_out = "".join(f" --no-install-package {name}" for name in local)
+        # It finds the wheels installed, and adds what they are not.
         sync = parts.Exec(
             command=script(
                 f"{_SYNC}{_choice(project)} --no-install-project{left_out}", settle_times(VENV)
@@ -100,40 +67,23 @@ class LockedPackages(Block):
             mounts=(
                 *uv_mounts(),
                 parts.BindMount(source=parts.LocalInput(include=_FILES), target=SOURCE),
-                *secrets,
+                *index_secrets(project),
             ),
             env=_env(project),
         )
-        title = "install the project's packages, as locked"
-        because = [entry.origin for entry in project.requirements.entries]
-        stage = composer.stage("app-deps", "packages", title, [sync], because=because)
+        names = " ".join(one.name for one in rest)
+        stage = composer.stage(
+            "app-deps",
+            "packages",
+            f"install as locked by uv: {names}",
+            [sync],
+            because=[one.origin for one in rest],
+        )
         composer.export("app", stage)
 
     def selected(self, project: Project) -> tuple[LockedPackage, ...]:
         """The packages of uv.lock that the image gets, sorted by name."""
-        if project.uv_lock is None:
-            return ()
-        groups = project.pyproject.default_groups if project.pyproject else ()
-        if groups is not None:
-            groups = (*groups, *chosen_groups(project.config))
-        target = environment(project, self._platform)
-        return project.uv_lock.selected(target, groups, chosen_extras(project.config))
-
-    def _frameworks(
-        self, project: Project, lock: UvLock
-    ) -> Iterator[tuple[str, dict[str, list[LockedPackage]]]]:
-        """For each framework its packages that no earlier one has, by the index that has them."""
-        target = environment(project, self._platform)
-        selected = self.selected(project)
-        taken: set[str] = set()
-        for name, family in self._families.items():
-            by_index: dict[str, list[LockedPackage]] = {}
-            for one in lock.closure(family, selected, target):
-                if one.registry and one.hashes and one.name not in taken:
-                    by_index.setdefault(one.registry, []).append(one)
-                    taken.add(one.name)
-            if by_index:
-                yield name, dict(sorted(by_index.items()))
+        return uv_selected(project, self._platform)
 
 
 class LockedLocalPackages(Block):
@@ -147,7 +97,7 @@ class LockedLocalPackages(Block):
     @classmethod
     def detect(cls, project: Project) -> bool:
         lock = project.uv_lock
-        if lock is None or not LockedPackages.detect(project):
+        if lock is None or not is_uv_locked(project):
             return False
         return any(one.path and one.installed for one in lock.packages)
 
@@ -171,7 +121,7 @@ class LockedLocalPackages(Block):
                     target=SOURCE,
                     writable=True,
                 ),
-                *_secrets(project),
+                *index_secrets(project),
             ),
             env=_env(project),
         )
@@ -195,57 +145,6 @@ def _choice(project: Project) -> str:
     options = [f" --extra {name}" for name in chosen_extras(project.config)]
     options += [f" --group {name}" for name in chosen_groups(project.config)]
     return "".join(options)
-
-
-def _installs(
-    name: str, by_index: Mapping[str, list[LockedPackage]], project: Project
-) -> Iterator[str]:
-    names = {url: name for name, url in (project.pyproject.indexes if project.pyproject else ())}
-    for number, index in enumerate(by_index, 1):
-        url = f"{names[index]}={index}" if names.get(index) else index
-        yield (
-            f"{UV} pip install --python {PYTHON} --no-deps --require-hashes "
-            f"--default-index {quoted([url])} --requirement {_FOLDER}/{name}-{number}.txt"
-        )
-
-
-def _write_lists(
-    composer: Composer, layers: Iterable[tuple[str, Mapping[str, list[LockedPackage]]]]
-) -> None:
-    files = [
-        parts.MkFile(path=f"/{name}-{number}.txt", content="".join(map(_line, packages)))
-        for name, by_index in layers
-        for number, packages in enumerate(by_index.values(), 1)
-    ]
-    composer.side_stage(
-        "system-deps", _LISTS, "write down what is locked", parts.ScratchInput(), files
-    )
-
-
-def _line(package: LockedPackage) -> str:
-    hashes = "".join(f" --hash={value}" for value in package.hashes)
-    return f"{package.name}=={package.version}{hashes}\n"
-
-
-def _list_mounts(name: str, by_index: Mapping[str, object]) -> list[parts.Mount]:
-    files = [f"{name}-{number}.txt" for number in range(1, len(by_index) + 1)]
-    source = parts.StageInput(id=_LISTS)
-    return [
-        parts.BindMount(source=source, source_path=f"/{file}", target=f"{_FOLDER}/{file}")
-        for file in files
-    ]
-
-
-def _secrets(project: Project) -> list[parts.Mount]:
-    """The credentials of named indexes, under the names that uv reads; none need be given."""
-    indexes = project.pyproject.indexes if project.pyproject else ()
-    words = [
-        "".join(letter if letter.isalnum() else "_" for letter in name.upper())
-        for name, _ in indexes
-        if name
-    ]
-    variables = [f"UV_INDEX_{word}_{kind}" for word in words for kind in ("USERNAME", "PASSWORD")]
-    return [parts.SecretMount(id=name, env=name, required=False) for name in sorted(set(variables))]
 
 
 def _env(project: Project) -> dict[str, str]:

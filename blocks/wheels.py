@@ -7,7 +7,7 @@ the same layer, and a new small package changes one small layer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -16,6 +16,7 @@ from ..project import Project
 from ..project.redact import Url, variables
 from ..solver.resolution import Resolution
 from .base import Block
+from .build_environments import BuildEnvironment, build_environments
 from .bytecode import uv_env
 from .layout import (
     BARE_ENVIRONMENT,
@@ -30,6 +31,7 @@ from .layout import (
     uv_mounts,
 )
 from .requirement_files import refuse_credentials
+from .uv_wheels import index_option, index_secrets, uv_wheels
 from .wheel_groups import MOST_LAYERS, Wheel, WheelGroup, group_wheels, lines
 
 if TYPE_CHECKING:
@@ -45,21 +47,27 @@ _FOLDER = "/run/cogpack/wheels"
 # What a project's own commands add comes on top of that.
 _OTHER_LAYERS = 5
 
+# With uv.lock there may be the project itself, and the server that no lock has.
+_UV_LAYERS = 2
+
 _INSTALL = f"{UV} pip install --python {PYTHON} --no-deps"
 
 
 class Wheels(Block):
-    """Installs exactly what a lock says; without a lock it does nothing.
+    """Installs exactly what a lock says, and the wheels of uv.lock; without both it does nothing.
 
     Refuses a credential that stands in a URL, as `RequirementFiles` does.
 
-    most_layers: of the image, all told.
+    most_layers: of the image, all told. frameworks: names of packages that surely are large.
     """
 
     name: ClassVar[str] = "wheels"
 
-    def __init__(self, most_layers: int = MOST_LAYERS) -> None:
+    def __init__(
+        self, most_layers: int = MOST_LAYERS, frameworks: Collection[str] = frozenset()
+    ) -> None:
         self._most_layers = most_layers
+        self._frameworks = frameworks
 
     @classmethod
     def detect(cls, project: Project) -> bool:
@@ -67,20 +75,30 @@ class Wheels(Block):
         return True
 
     def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
-        if resolution.lock is None:
+        lock = resolution.lock
+        uv = uv_wheels(project, resolution, composer.platform, self._frameworks)
+        if lock is None and not uv.wheels:
             return
-        refuse_credentials(project.requirements)
-        packages = tuple(_as_written(one, project) for one in resolution.lock.packages)
+        packages: tuple[LockedPackage, ...] = ()
+        if lock is not None:
+            refuse_credentials(project.requirements)
+            packages = tuple(_as_written(one, project) for one in lock.packages)
         others = _OTHER_LAYERS + len(project.run) + len(project.pre_install)
-        groups = group_wheels(locked_wheels(packages), max(1, self._most_layers - others))
-        built = [one for one in packages if not _is_wheel(one)]
+        others += _UV_LAYERS if uv.wheels else 0
+        wheels = (*locked_wheels(packages), *uv.wheels)
+        groups = group_wheels(wheels, max(1, self._most_layers - others))
+        environments = build_environments(packages, lock.builds if lock else ())
         contents = {
             f"/{group.name}-{number}.txt": _index_line(index, project) + lines(wheels)
             for group in groups
             for number, (index, wheels) in enumerate(_by_index(group.wheels))
         }
-        for number, (index, archives) in enumerate(_by_index(_archives(built))):
-            contents[f"/{_built(number)}"] = _build_indexes(index, project) + lines(archives)
+        for one in environments:
+            for number, (index, archives) in enumerate(_by_index(_archives(one.packages))):
+                indexes = _build_indexes(index, one, project)
+                contents[f"/{_built(one, number)}"] = indexes + lines(archives)
+            if one.constraints:
+                contents[f"/{one.file}"] = one.constraints
         composer.side_stage(
             "framework-deps",
             _LISTS,
@@ -90,8 +108,8 @@ class Wheels(Block):
         )
         for group in groups:
             _install(project, group, composer)
-        if built:
-            _build(project, built, composer)
+        if environments:
+            _build(project, environments, composer)
 
 
 def _as_written(one: LockedPackage, project: Project) -> LockedPackage:
@@ -105,7 +123,7 @@ def _as_written(one: LockedPackage, project: Project) -> LockedPackage:
 
 def locked_wheels(packages: Iterable[LockedPackage]) -> tuple[Wheel, ...]:
     """The packages of a lock that are wheels; the others have to be built first."""
-    return tuple(_installed(one) for one in packages if _is_wheel(one))
+    return tuple(_installed(one) for one in packages if not one.is_built)
 
 
 def _archives(packages: Iterable[LockedPackage]) -> tuple[Wheel, ...]:
@@ -117,12 +135,6 @@ def _installed(one: LockedPackage) -> Wheel:
     return Wheel(one.name, one.version, one.line(SOURCE), one.size or 0, one.index, one.path)
 
 
-def _is_wheel(package: LockedPackage) -> bool:
-    return package.kind == "wheel" or (
-        package.kind == "archive" and package.filename.endswith(".whl")
-    )
-
-
 def _install(project: Project, group: WheelGroup, composer: Composer) -> None:
     alone = len(group.wheels) == 1
     phase = "app-deps" if group.name.startswith("packages-") else "framework-deps"
@@ -132,7 +144,13 @@ def _install(project: Project, group: WheelGroup, composer: Composer) -> None:
     lists = [f"{group.name}-{number}.txt" for number in range(len(indexes))]
     secrets = {name for index, _ in indexes for name in _variables(index, project)}
     secrets |= {name for wheel in group.wheels for name in variables(wheel.line)}
-    commands = [f"{_INSTALL} --require-hashes --requirement {_FOLDER}/{file}" for file in lists]
+    options = (index_option(index, project) for index, _ in indexes)
+    commands = [
+        " ".join(
+            (_INSTALL, *filter(None, [option]), f"--require-hashes --requirement {_FOLDER}/{file}")
+        )
+        for option, file in zip(options, lists, strict=True)
+    ]
     installed = composer.side_stage(
         phase,
         f"wheels:{group.name}",
@@ -145,6 +163,7 @@ def _install(project: Project, group: WheelGroup, composer: Composer) -> None:
                     *uv_mounts(),
                     *_list_mounts(lists),
                     *(parts.SecretMount(id=name, env=name) for name in sorted(secrets)),
+                    *index_secrets(project, [index for index, _ in indexes]),
                     *_local_mounts(project, [wheel.path for wheel in group.wheels if wheel.path]),
                 ),
                 env=uv_env(project),
@@ -155,36 +174,42 @@ def _install(project: Project, group: WheelGroup, composer: Composer) -> None:
     composer.export("app", installed)
 
 
-def _build(project: Project, packages: Sequence[LockedPackage], composer: Composer) -> None:
+def _build(project: Project, environments: Sequence[BuildEnvironment], composer: Composer) -> None:
     """Packages that are no wheels stand on all others: building may need them."""
-    archives = _archives(packages)
-    indexes = [index for index, _ in _by_index(archives)]
-    lists = [_built(number) for number in range(len(indexes))]
-    secrets = {name for index in indexes for name in _variables(index, project)}
-    secrets |= {name for archive in archives for name in variables(archive.line)}
-    default = project.requirements.options.index_url
-    if default is not None:
-        secrets |= set(default.url.variables)
-    # In double quotes, so that the shell puts a secret in the place of its `${NAME}`.
-    index = f'--index-url "{default.url.raw}" ' if default is not None else ""
-    commands = [f"{_INSTALL} --require-hashes --requirement {_FOLDER}/{file}" for file in lists]
-    for one in packages:
-        if one.kind == "directory":
-            editable = "--editable " if one.editable else ""
-            commands.append(f"{_INSTALL} --refresh {index}{editable}{quoted([f'./{one.path}'])}")
+    packages = [package for one in environments for package in one.packages]
+    paths = [package.path for package in packages if package.path]
+    paths += [path for one in environments for path in one.paths]
+    lists, commands = [], []
+    for one in environments:
+        install = " ".join((_INSTALL, *one.options(_FOLDER)))
+        if one.constraints:
+            lists.append(one.file)
+        for number, _ in enumerate(_by_index(_archives(one.packages))):
+            lists.append(_built(one, number))
+            commands.append(f"{install} --require-hashes --requirement {_FOLDER}/{lists[-1]}")
+        index = _build_options(one, project)
+        for package in one.packages:
+            if package.kind == "directory":
+                editable = "--editable " if package.editable else ""
+                path = quoted([f"./{package.path}"])
+                commands.append(f"{install} --refresh {index}{editable}{path}")
     stage = composer.stage(
         "app-deps",
         "built-packages",
-        f"build and install {' '.join(one.name for one in packages)}",
+        f"build and install {' '.join(sorted(package.name for package in packages))}",
         [
             parts.Workdir(path=SOURCE),
             parts.Exec(
                 command=script(*commands, forget_times(), settle_times(VENV)),
                 mounts=(
                     *uv_mounts(),
+                    *(mount for one in environments for mount in one.mounts()),
                     *_list_mounts(lists),
-                    *(parts.SecretMount(id=name, env=name) for name in sorted(secrets)),
-                    *_local_mounts(project, [one.path for one in packages if one.path]),
+                    *(
+                        parts.SecretMount(id=name, env=name)
+                        for name in sorted(_build_secrets(environments, project))
+                    ),
+                    *_local_mounts(project, paths),
                 ),
                 env=uv_env(project),
             ),
@@ -193,31 +218,63 @@ def _build(project: Project, packages: Sequence[LockedPackage], composer: Compos
     composer.export("app", stage)
 
 
+def _build_secrets(environments: Iterable[BuildEnvironment], project: Project) -> set[str]:
+    """Variables of the URLs that building reads."""
+    default = project.requirements.options.index_url
+    found = set(default.url.variables) if default is not None else set()
+    for one in environments:
+        for archive in _archives(one.packages):
+            found |= {*_variables(archive.index, project), *variables(archive.line)}
+        for index in one.indexes:
+            found |= set(_variables(index, project))
+        found |= set(variables(one.constraints))
+    return found
+
+
 def _index_line(index: str, project: Project) -> str:
     """The option that makes one index the only one, in the user's own words where there are any.
 
     A credential stands in these as `${NAME}`, which uv replaces by the secret of that name.
     """
-    if not index:
+    if not index or index_option(index, project):
         return ""
     asked = _asked(index, project)
     return f"--index-url {asked.raw if asked else index}\n"
 
 
-def _built(number: int) -> str:
-    return f"built-{number}.txt"
+def _built(one: BuildEnvironment, number: int) -> str:
+    return f"built-{one.number}-{number}.txt"
 
 
-def _build_indexes(index: str, project: Project) -> str:
+def _build_indexes(index: str, one: BuildEnvironment, project: Project) -> str:
     """The options for sdists of one index: their own index first, then the one of all others.
 
     What a build needs (setuptools and its kin) is often on the default index alone.
     """
-    if not index:
-        return ""
     default = project.requirements.options.index_url
-    own = _index_line(index, project).replace("--index-url", "--extra-index-url", 1)
-    return own + (f"--index-url {default.url.raw}\n" if default is not None else "")
+    extras = [*([index] if index else []), *_private(one, project)]
+    own = "".join(
+        _index_line(extra, project).replace("--index-url", "--extra-index-url", 1)
+        for extra in dict.fromkeys(extras)
+    )
+    return own + (f"--index-url {default.url.raw}\n" if default is not None and index else "")
+
+
+def _build_options(one: BuildEnvironment, project: Project) -> str:
+    """The same for a folder, as options of a command.
+
+    In double quotes, so that the shell puts a secret in the place of its `${NAME}`.
+    """
+    default = project.requirements.options.index_url
+    asked = filter(None, (_asked(index, project) for index in _private(one, project)))
+    found = [f'--extra-index-url "{url.raw}"' for url in asked]
+    found += [f'--index-url "{default.url.raw}"'] if default is not None else []
+    return "".join(f"{option} " for option in found)
+
+
+def _private(one: BuildEnvironment, project: Project) -> list[str]:
+    """Indexes without whose credentials the pinned files of an environment are not to be had."""
+    return [index for index in one.indexes if _variables(index, project)]
 
 
 def _variables(index: str, project: Project) -> tuple[str, ...]:

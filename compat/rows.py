@@ -17,6 +17,7 @@ from msgspec import Struct
 from packaging.version import Version
 
 __all__ = [
+    "LEFT_OUT",
     "OPTIONAL",
     "READERS",
     "TABLES",
@@ -310,10 +311,14 @@ class CogRelease(Struct, frozen=True):
 
 
 class Tool(Struct, frozen=True):
-    """A tool that builds use, at the version that is pinned."""
+    """A tool that builds use, at the version that is pinned.
+
+    sha256: of its wheels for Linux with glibc, for every architecture; empty where nobody knows.
+    """
 
     tool: str
     version: Version
+    sha256: tuple[str, ...]
     source: str
     checked: str
     file: str
@@ -360,6 +365,9 @@ READERS: Mapping[object, Callable[[str], object]] = {
 
 OPTIONAL = "withdrawn"
 """A column that a file may leave out: then no row of it is withdrawn."""
+
+LEFT_OUT = frozenset({OPTIONAL, "sha256"})
+"""Columns that a file may leave out; they are then empty in all its rows."""
 
 COMMON = ("source", "checked", "file", "line")
 """The last fields of every row."""

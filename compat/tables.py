@@ -7,6 +7,7 @@ for `cogpack.solver.matrix` to say.
 from __future__ import annotations
 
 import csv
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -16,9 +17,10 @@ from pathlib import Path
 from typing import TypeVar, cast
 
 from ..errors import CogpackError, Failure, Fault, UserError
+from ..files import read_file
 from ..origin import Origin
 from .rows import (
-    OPTIONAL,
+    LEFT_OUT,
     TABLES,
     BaseImage,
     CogRelease,
@@ -45,6 +47,9 @@ __all__ = ["OWN", "Tables", "overlaid"]
 
 OWN = Path(__file__).parent
 """The folder of the package's own tables."""
+
+# Characters of a cell in a message.
+_SHOWN = 200
 
 RowType = TypeVar("RowType")
 
@@ -254,7 +259,7 @@ def _is_whole(folder: Path) -> bool:
 
 
 def _overlay_faults(folder: Path) -> list[Fault]:
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # noqa: PTH112  # unlike it, pathlib raises for long names
         return [Fault(f"there is no folder {folder}", hint="name a folder that holds tables")]
     known = ", ".join(f"{name}.csv" for name in TABLES)
     return [
@@ -267,7 +272,7 @@ def _overlay_faults(folder: Path) -> list[Fault]:
 def _read(path: Path, shown: str, table: str) -> dict[tuple[str, ...], Row]:
     failure = CogpackError if path.parent == OWN else UserError
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_file(path).decode()
     except (OSError, UnicodeDecodeError) as error:
         raise failure(Fault(f"{shown} cannot be read: {error}")) from error
     reader = csv.reader(text.splitlines(), strict=True)
@@ -275,7 +280,7 @@ def _read(path: Path, shown: str, table: str) -> dict[tuple[str, ...], Row]:
         header = next(reader, [])
         if faults := list(_header_faults(header, table, shown)):
             raise failure(faults)
-        return _parse(reader, header, shown, table)
+        return _parse(reader, header, shown, table, is_own=path.parent == OWN)
     except csv.Error as error:
         where = Origin(shown, reader.line_num)
         raise failure(Fault(f"this is no CSV: {error}", where)) from error
@@ -295,7 +300,7 @@ def _header_faults(header: list[str], table: str, shown: str) -> Iterable[Fault]
     wanted = [*(name for name, _ in columns(table)), "source", "checked"]
     where = Origin(shown, 1)
     for name in wanted:
-        if name not in header and name != OPTIONAL:
+        if name not in header and name not in LEFT_OUT:
             yield Fault(f"the column '{name}' is missing", where, f"add '{name}' to the header")
     for name in header:
         if name not in wanted:
@@ -304,13 +309,13 @@ def _header_faults(header: list[str], table: str, shown: str) -> Iterable[Fault]
 
 
 def _parse(
-    lines: Iterable[list[str]], header: list[str], shown: str, table: str
+    lines: Iterable[list[str]], header: list[str], shown: str, table: str, *, is_own: bool
 ) -> dict[tuple[str, ...], Row]:
     width = len(header)
     # A column that the file leaves out is read from an empty cell behind the others.
     readers = [
         (name, header.index(name) if name in header else width, read)
-        for name, read in columns(table)
+        for name, read in (columns(table) if is_own else _checked_columns(table))
     ]
     # Most cells are text and stay what they are.
     typed = [(place, read) for place, (_, _, read) in enumerate(readers) if read is not str]
@@ -335,7 +340,7 @@ def _parse(
             for place, read in typed:
                 values[place] = read(cells[readers[place][1]])
         except ValueError:
-            faults += _cell_faults(readers, cells, Origin(shown, number))
+            faults += _cell_faults(readers, cells, Origin(shown, number), table)
             continue
         key = tuple([cells[position] for position in keys])
         if key in found:
@@ -347,12 +352,28 @@ def _parse(
     return found
 
 
+def _checked_columns(table: str) -> Iterator[tuple[str, Callable[[str], object]]]:
+    """The columns, with readers that look at texts too; our own tables are checked by a test."""
+    from .texts import checked_text
+
+    for name, read in columns(table):
+        yield name, (checked_text(table, name) or read) if read is str else read
+
+
 def _cell_faults(
-    readers: Iterable[tuple[str, int, Callable[[str], object]]], cells: list[str], where: Origin
+    readers: Iterable[tuple[str, int, Callable[[str], object]]],
+    cells: list[str],
+    where: Origin,
+    table: str,
 ) -> Iterable[Fault]:
+    from .texts import SPECIFIERS
+
     for name, position, read in readers:
         try:
             read(cells[position])
         except ValueError:
             kind = "a whole number" if read is int else "a version as PEP 440 has it"
-            yield Fault(f"column '{name}': '{cells[position]}' is not {kind}", where, "correct it")
+            if name in SPECIFIERS.get(table, ()):
+                kind = "a range of versions as PEP 440 has it"
+            cell = cells[position][:_SHOWN]
+            yield Fault(f"column '{name}': '{cell}' is not {kind}", where, "correct it")

@@ -10,16 +10,20 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
-from packaging.markers import InvalidMarker, Marker
-from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from ..errors import Fault, UserError
+from ..files import read_file
 from ..origin import Origin
+from .redact import quote_text
 from .requirement_model import Entry
+from .uv_markers import Choice
 
-__all__ = ["Dependency", "LockedPackage", "UvLock", "Wanted", "read_uv_lock"]
+__all__ = ["Dependency", "LockedPackage", "LockedWheel", "UvLock", "Wanted", "read_uv_lock"]
 
 FILE = "uv.lock"
 VERSION = 1
@@ -32,12 +36,28 @@ _LOCAL = ("path", "directory", "editable", "virtual")
 
 @dataclass(frozen=True)
 class Dependency:
-    """An edge of the lock. version: empty when only one version of the package is locked."""
+    """An edge of the lock.
+
+    version, registry: empty where the package is locked in one version, from one source.
+    """
 
     name: str
     version: str = ""
     marker: str = ""
     extras: tuple[str, ...] = ()
+    registry: str = ""
+
+
+@dataclass(frozen=True)
+class LockedWheel:
+    """A wheel of a package. hash: `sha256:…`, empty when the index announced none. size: in bytes,
+    0 when it did not tell.
+    """
+
+    filename: str
+    url: str
+    hash: str = ""
+    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -60,7 +80,7 @@ class LockedPackage:
     registry: the URL of the index that it comes from; empty for another source.
     path: of a package in the project, relative to it, `.` for the project itself; else empty.
     installed: whether it is a package at all; uv takes a project without [build-system] for none.
-    hashes: `sha256:…` of all its files. markers: environments that it is for; empty means all.
+    wheels: in the order of the file. markers: environments that it is for; empty means all.
     optional, groups: further dependencies by extra and by dependency group.
     wanted: what the project's metadata asked for when it was locked. wanted_groups: the same of its
         dependency groups.
@@ -72,7 +92,7 @@ class LockedPackage:
     registry: str = ""
     path: str = ""
     installed: bool = True
-    hashes: tuple[str, ...] = ()
+    wheels: tuple[LockedWheel, ...] = ()
     markers: tuple[str, ...] = ()
     dependencies: tuple[Dependency, ...] = ()
     optional: Mapping[str, tuple[Dependency, ...]] = field(default_factory=dict)
@@ -83,10 +103,15 @@ class LockedPackage:
 
 @dataclass(frozen=True)
 class UvLock:
-    """The lock. root: the project itself, one of the packages."""
+    """The lock. root: the project itself, one of the packages.
+
+    is_entangled: whether extras or groups of other packages than the project exclude one another;
+        only uv knows then what is installed.
+    """
 
     packages: tuple[LockedPackage, ...]
     root: LockedPackage
+    is_entangled: bool = False
 
     def selected(
         self,
@@ -100,26 +125,31 @@ class UvLock:
         extras: of the project, normalised.
         """
         root = self.root
-        names = root.groups if groups is None else groups
+        names = tuple(root.groups if groups is None else groups)
+        chosen = self._with_own(extras)
         needs = [
             *root.dependencies,
             *(one for name in names for one in root.groups.get(name, ())),
-            *(one for name in extras for one in root.optional.get(name, ())),
+            *(one for name in chosen for one in root.optional.get(name, ())),
         ]
-        return self._reached(needs, environment)
+        active = frozenset(
+            f"{kind}-{len(root.name)}-{root.name}-{name}"
+            for kind, members in (("extra", chosen), ("group", names))
+            for name in members
+        )
+        return self._reached(needs, Choice(environment, active))
 
-    def closure(
-        self, names: Iterable[str], among: Iterable[LockedPackage], environment: Mapping[str, str]
-    ) -> tuple[LockedPackage, ...]:
-        """Of `among` the packages of these names and all that they need, sorted by name."""
-        chosen = {one.name: one for one in among}
-        start = [Dependency(name, chosen[name].version) for name in names if name in chosen]
-        found = {one.name for one in self._reached(start, environment)}
-        return tuple(one for name, one in sorted(chosen.items()) if name in found)
+    def _with_own(self, extras: Iterable[str]) -> tuple[str, ...]:
+        """The extras, and those of the project itself that they name."""
+        queue, found = list(extras), dict.fromkeys(extras)
+        while queue:
+            for need in self.root.optional.get(queue.pop(), ()):
+                if need.name == self.root.name:
+                    queue += [name for name in need.extras if name not in found]
+                    found |= dict.fromkeys(need.extras)
+        return tuple(found)
 
-    def _reached(
-        self, needs: Iterable[Dependency], environment: Mapping[str, str]
-    ) -> tuple[LockedPackage, ...]:
+    def _reached(self, needs: Iterable[Dependency], choice: Choice) -> tuple[LockedPackage, ...]:
         by_name: dict[str, list[LockedPackage]] = {}
         for package in self.packages:
             by_name.setdefault(package.name, []).append(package)
@@ -128,9 +158,9 @@ class UvLock:
         queue = list(needs)
         while queue:
             need = queue.pop()
-            if not _holds(need.marker, environment):
+            if not choice.holds(need.marker):
                 continue
-            chosen = _pick(by_name.get(need.name, []), need.version, environment)
+            chosen = _pick(by_name.get(need.name, []), need, choice)
             if chosen is None:
                 continue
             found[chosen.name] = chosen
@@ -157,23 +187,32 @@ def read_uv_lock(
     dependencies any more.
     """
     try:
-        text = (root / FILE).read_text("utf-8")
+        text = read_file(root / FILE).decode()
         tables = tomllib.loads(text)
     except OSError as error:
         raise _fault(f"{FILE} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise _fault(f"not valid TOML: {error}") from None
     if tables.get("version") != VERSION:
-        message = f"{FILE} has the format {tables.get('version')!r}, and cogpack reads {VERSION}"
+        format_ = quote_text(str(tables.get("version")))
+        message = f"{FILE} has the format {format_}, and cogpack reads {VERSION}"
         raise _fault(message, "lock with a uv that writes it")
     try:
         packages = tuple(_packages(tables.get("package", []), _lines(text)))
         project = next(one for one in packages if one.path == ".")
-    except (AttributeError, KeyError, TypeError, StopIteration):
+        is_entangled = _is_entangled(tables.get("conflicts", []), project)
+    except StopIteration:
         raise _fault(f"{FILE} is damaged: no package of it is this project") from None
+    except (AttributeError, LookupError, TypeError, ValueError):
+        raise _fault(f"{FILE} is damaged: a package of it is not as uv writes them") from None
     if faults := [*_all_differences(project, dependencies, optional or {}, groups or {})]:
         raise UserError(faults)
-    return UvLock(packages, project)
+    return UvLock(packages, project, is_entangled)
+
+
+def _is_entangled(conflicts: list[list[dict[str, str]]], root: LockedPackage) -> bool:
+    items = [one for members in conflicts for one in members]
+    return any(one.get("package") != root.name or not {"extra", "group"} & {*one} for one in items)
 
 
 def _fault(message: str, hint: str = "write it again: uv lock") -> UserError:
@@ -189,20 +228,18 @@ def _lines(text: str) -> list[int]:
 def _packages(tables: list[dict[str, Any]], lines: list[int]) -> Iterator[LockedPackage]:
     for number, table in enumerate(tables):
         source = table["source"]
-        name, version = canonicalize_name(table["name"]), str(table.get("version", ""))
+        name, version = canonicalize_name(table["name"]), _version(table)
         line = lines[number] if number < len(lines) else 0
-        registry = str(source.get("registry", ""))
-        files = [*table.get("wheels", []), *([table["sdist"]] if "sdist" in table else [])]
         metadata = table.get("metadata", {})
         yield LockedPackage(
             name=name,
             version=version,
             origin=Origin(FILE, line, f"{name}=={version}" if version else name),
-            registry=registry if "://" in registry else "",
+            registry=_registry(source),
             path=next((str(source[kind]) for kind in _LOCAL if kind in source), ""),
             installed="virtual" not in source,
-            hashes=tuple(sorted({one["hash"] for one in files if "hash" in one})),
-            markers=tuple(table.get("resolution-markers", ())),
+            wheels=tuple(_wheels(table.get("wheels", []))),
+            markers=_texts(table.get("resolution-markers", [])),
             dependencies=_dependencies(table.get("dependencies", [])),
             optional=_by_name(table.get("optional-dependencies", {})),
             groups=_by_name(table.get("dev-dependencies", {})),
@@ -214,16 +251,49 @@ def _packages(tables: list[dict[str, Any]], lines: list[int]) -> Iterator[Locked
         )
 
 
+def _registry(source: Mapping[str, Any]) -> str:
+    """The URL of the index; empty for another source, and for a folder."""
+    url = str(source.get("registry", ""))
+    return url.rstrip("/") if "://" in url else ""
+
+
+def _wheels(tables: list[dict[str, Any]]) -> Iterator[LockedWheel]:
+    for one in tables:
+        url = str(one.get("url", ""))
+        name = str(one.get("filename", "")) or unquote(urlsplit(url).path).rpartition("/")[2]
+        yield LockedWheel(name, url, str(one.get("hash", "")), int(one.get("size", 0)))
+
+
 def _dependencies(tables: list[dict[str, Any]]) -> tuple[Dependency, ...]:
     return tuple(
         Dependency(
             canonicalize_name(one["name"]),
-            str(one.get("version", "")),
-            one.get("marker", ""),
-            tuple(one.get("extra", ())),
+            _version(one),
+            _text(one.get("marker", "")),
+            _texts(one.get("extra", [])),
+            _registry(one.get("source", {})),
         )
         for one in tables
     )
+
+
+def _version(table: dict[str, Any]) -> str:
+    """The version of a table; empty for a folder whose build alone knows it."""
+    text = _text(table.get("version", ""))
+    if text:
+        Version(text)
+    return text
+
+
+def _texts(values: list[Any]) -> tuple[str, ...]:
+    return tuple(map(_text, values))
+
+
+def _text(value: object) -> str:
+    """The value, which uv writes as a text. Raises TypeError for what somebody made of it."""
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
 
 
 def _by_name(tables: dict[str, Any]) -> dict[str, tuple[Dependency, ...]]:
@@ -236,7 +306,8 @@ def _wanted(tables: list[dict[str, Any]]) -> Iterator[Wanted]:
         # uv writes the extra's normalised name in single quotes, alone or as the last condition.
         extra = marker.partition("extra == '")[2].partition("'")[0]
         has_source = bool(one.keys() - {"name", "specifier", "marker", "extras"})
-        yield Wanted(canonicalize_name(one["name"]), one.get("specifier", ""), extra, has_source)
+        specifier = _text(one.get("specifier", ""))
+        yield Wanted(canonicalize_name(one["name"]), specifier, extra, has_source)
 
 
 def _all_differences(
@@ -280,27 +351,18 @@ def _differences(
 def _same(one: str, other: str) -> bool:
     try:
         return SpecifierSet(one) == SpecifierSet(other)
-    except InvalidSpecifier:
+    except ValueError:  # InvalidSpecifier, or more digits than Python reads
         return one == other
 
 
-def _holds(marker: str, environment: Mapping[str, str]) -> bool:
-    if not marker:
-        return True
-    try:
-        return Marker(marker).evaluate({"extra": "", **environment})
-    except (InvalidMarker, ValueError):
-        return True
-
-
 def _pick(
-    candidates: list[LockedPackage], version: str, environment: Mapping[str, str]
+    candidates: list[LockedPackage], need: Dependency, choice: Choice
 ) -> LockedPackage | None:
-    """The package that an edge means where several versions of it are locked."""
-    named = [one for one in candidates if not version or one.version == version] or candidates
-    fitting = [
+    """The package that an edge means where several versions or sources of it are locked."""
+    named = [
         one
-        for one in named
-        if not one.markers or any(_holds(marker, environment) for marker in one.markers)
-    ]
+        for one in candidates
+        if need.version in ("", one.version) and need.registry in ("", one.registry)
+    ] or candidates
+    fitting = [one for one in named if not one.markers or any(map(choice.holds, one.markers))]
     return next(iter(fitting or named), None)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from packaging.markers import Marker
 from packaging.pylock import (
@@ -30,16 +30,20 @@ from packaging.utils import NormalizedName
 from packaging.version import Version
 
 from ..errors import Fault, UserError
-from ..files import write_atomically
+from ..files import read_file, write_atomically
 from ..origin import Origin
+from .lock_builds import LockedBuild, build_data, read_build
 from .lock_options import LockOptions, read_options
+from .lock_package import LockedPackage
 from .lock_table import FORMAT, Extra, Table
 from .resolution import Resolution
 
 __all__ = [
     "FORMAT",
     "LOCK_FILE",
+    "RELOCK",
     "Lock",
+    "LockedBuild",
     "LockedPackage",
     "dump_lock",
     "load_lock",
@@ -49,57 +53,7 @@ __all__ = [
 
 LOCK_FILE = "pylock.cogpack.toml"
 
-_RELOCK = "run cogpack resolve --lock"
-
-
-@dataclass(frozen=True, order=True)
-class LockedPackage:
-    """One package and the file that it comes from.
-
-    name: PEP 503 normalised. version: empty for a folder that does not tell.
-    kind: `wheel` or `sdist` of an index, `archive` by URL or path, `directory` of the project.
-    filename: empty for a directory. url: without credentials. path: relative to the project.
-    hashes: (algorithm, hex digest), sorted; empty for a directory only.
-    size: bytes; None when the index does not tell. index: URL of the package index.
-    requires: names of the packages that it needs, sorted. extras: that are installed with it.
-    is_matrix: whether the matrix decided its version.
-    """
-
-    name: str
-    version: str
-    kind: Literal["wheel", "sdist", "archive", "directory"]
-    filename: str = ""
-    url: str = ""
-    path: str = ""
-    hashes: tuple[tuple[str, str], ...] = ()
-    size: int | None = None
-    index: str = ""
-    requires: tuple[str, ...] = ()
-    extras: tuple[str, ...] = ()
-    is_matrix: bool = False
-    editable: bool = False
-
-    @property
-    def sha256(self) -> str:
-        """The SHA-256 as hexadecimal digits; empty when only another hash is known."""
-        return dict(self.hashes).get("sha256", "")
-
-    @property
-    def is_direct(self) -> bool:
-        """Whether it comes from a URL or a path and not from an index."""
-        return self.kind in ("archive", "directory")
-
-    def line(self, folder: str) -> str:
-        """The package as a line of a requirements file, for `--no-deps --require-hashes`.
-
-        A directory has no hash: it is installed by itself. folder: where the installer finds the
-        project.
-        """
-        if self.kind in ("archive", "directory"):
-            wanted = f"{self.name} @ {self.url or f'file://{folder}/{self.path}'}"
-        else:
-            wanted = f"{self.name}=={self.version}"
-        return wanted + "".join(f" --hash={kind}:{digest}" for kind, digest in self.hashes)
+RELOCK = "run cogpack resolve --lock"
 
 
 @dataclass(frozen=True)
@@ -110,8 +64,12 @@ class Lock:
     resolution: the matrix's assignment, base images included.
     corrections: known overrides that took part, as sentences. exclude_newer: as it was asked for.
     options: what was asked for beside the project.
+    tools: SHA-256 of the wheels of the build's own tools, by name; uv may be fetched as these only.
+    sizes: of wheels that the file `beside` names without telling their size, in bytes, by hash.
     beside: the file that locks the project's own packages, `uv.lock`; then only what is installed
         beside these is here. Empty where the lock has everything.
+    builds: what the packages that come as no wheel are built with; of one that is in none of them
+        it is not known.
     """
 
     packages: tuple[LockedPackage, ...]
@@ -122,7 +80,10 @@ class Lock:
     corrections: tuple[str, ...] = ()
     exclude_newer: str = ""
     options: LockOptions = field(default_factory=LockOptions)
+    tools: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    sizes: Mapping[str, int] = field(default_factory=dict)
     beside: str = ""
+    builds: tuple[LockedBuild, ...] = ()
 
     def without(self, names: Iterable[str], beside: str) -> Lock:
         """The lock without packages that another file locks. beside: that file."""
@@ -132,7 +93,8 @@ class Lock:
             replace(one, requires=tuple(name for name in one.requires if name not in others))
             for one in kept
         )
-        return replace(self, packages=packages, beside=beside)
+        builds = tuple(filter(None, (one.without(others) for one in self.builds)))
+        return replace(self, packages=packages, beside=beside, builds=builds)
 
     @cached_property
     def by_name(self) -> Mapping[str, LockedPackage]:
@@ -185,7 +147,7 @@ def load_lock(text: str, *, file: str = LOCK_FILE) -> Lock:
         pylock = Pylock.from_dict(tomllib.loads(text))
         tool = (pylock.tool or {})["cogpack"]
         if tool["format"] != FORMAT:
-            raise UserError(Fault(f"its format is {tool['format']}", Origin(file), _RELOCK))
+            raise UserError(Fault(f"its format is {tool['format']}", Origin(file), RELOCK))
         table = Table.read(tool)
         lock = Lock(
             packages=tuple(_read(one) for one in pylock.packages),
@@ -196,19 +158,22 @@ def load_lock(text: str, *, file: str = LOCK_FILE) -> Lock:
             corrections=table.corrections,
             exclude_newer=table.exclude_newer,
             options=read_options(table.options),
+            tools=table.tools,
+            sizes=table.sizes,
             beside=table.beside,
+            builds=tuple(map(read_build, table.builds)),
         )
         _check_whole(lock, file)
         return lock
     except tomllib.TOMLDecodeError as error:
-        raise UserError(Fault(f"not valid TOML: {error}", Origin(file), _RELOCK)) from None
+        raise UserError(Fault(f"not valid TOML: {error}", Origin(file), RELOCK)) from None
     except (PylockValidationError, PylockUnsupportedVersionError) as error:
-        raise UserError(Fault(f"no valid lock: {error}", Origin(file), _RELOCK)) from None
+        raise UserError(Fault(f"no valid lock: {error}", Origin(file), RELOCK)) from None
     except KeyError as error:
         message = f"no lock of cogpack: it has no {error.args[0]}"
-        raise UserError(Fault(message, Origin(file), _RELOCK)) from None
+        raise UserError(Fault(message, Origin(file), RELOCK)) from None
     except (TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise UserError(Fault(f"no lock of cogpack: {error}", Origin(file), _RELOCK)) from None
+        raise UserError(Fault(f"no lock of cogpack: {error}", Origin(file), RELOCK)) from None
 
 
 def read_lock(root: Path) -> Lock | None:
@@ -217,11 +182,11 @@ def read_lock(root: Path) -> Lock | None:
     Raises UserError when it cannot be read.
     """
     try:
-        text = (root / LOCK_FILE).read_text(encoding="utf-8")
+        text = read_file(root / LOCK_FILE).decode()
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
-        fault = Fault(f"it cannot be read: {error}", Origin(LOCK_FILE), _RELOCK)
+        fault = Fault(f"it cannot be read: {error}", Origin(LOCK_FILE), RELOCK)
         raise UserError(fault) from None
     return load_lock(text)
 
@@ -244,7 +209,7 @@ def _check_whole(lock: Lock, file: str) -> None:
 
     Raises UserError with every fault.
     """
-    faults = [Fault(f"it is damaged: {what}", Origin(file), _RELOCK) for what in _damages(lock)]
+    faults = [Fault(f"it is damaged: {what}", Origin(file), RELOCK) for what in _damages(lock)]
     if faults:
         raise UserError(faults)
 
@@ -268,7 +233,10 @@ def _table(lock: Lock) -> Table:
         corrections=lock.corrections,
         exclude_newer=lock.exclude_newer,
         options=lock.options.data,
+        tools=lock.tools,
+        sizes=lock.sizes,
         beside=lock.beside,
+        builds=tuple(map(build_data, lock.builds)),
     )
 
 

@@ -12,6 +12,7 @@ import msgspec
 from packaging.version import Version
 
 from ..origin import Origin
+from .lock_builds import BuildTable
 from .resolution import BaseImage, BaseImages, Choice, Resolution
 
 __all__ = ["FORMAT", "Extra", "Table"]
@@ -26,9 +27,10 @@ class _Image(msgspec.Struct, omit_defaults=True):
     provides: Mapping[str, str] = {}
 
 
-class _Images(msgspec.Struct):
+class _Images(msgspec.Struct, omit_defaults=True):
     build: _Image
     runtime: _Image
+    tools: _Image | None = None
 
 
 class _Origin(msgspec.Struct, omit_defaults=True):
@@ -79,7 +81,10 @@ class Table(msgspec.Struct, rename="kebab", kw_only=True, omit_defaults=True):
     corrections: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     base_image: _Images
+    tools: Mapping[str, tuple[str, ...]] = {}
+    sizes: Mapping[str, int] = {}
     matrix: dict[str, _Choice]
+    builds: tuple[BuildTable, ...] = ()
 
     @classmethod
     def of(cls, resolution: Resolution, **others: Any) -> Self:
@@ -88,7 +93,7 @@ class Table(msgspec.Struct, rename="kebab", kw_only=True, omit_defaults=True):
         return cls(
             format=FORMAT,
             warnings=resolution.warnings,
-            base_image=_Images(_written(images.build), _written(images.runtime)),
+            base_image=_Images(_written(images.build), _written(images.runtime), _tools(images)),
             matrix={one.package: _chosen(one) for one in resolution},
             **others,
         )
@@ -124,7 +129,9 @@ class Table(msgspec.Struct, rename="kebab", kw_only=True, omit_defaults=True):
             )
             for name, one in sorted(self.matrix.items())
         )
-        images = BaseImages(_read(self.base_image.build), _read(self.base_image.runtime))
+        written = self.base_image
+        tools = _read(written.tools) if written.tools else None
+        images = BaseImages(_read(written.build), _read(written.runtime), tools)
         return Resolution(choices, images, self.warnings)
 
 
@@ -140,6 +147,10 @@ def _convert(data: object, kind: type[T]) -> T:
 
 def _written(image: BaseImage) -> _Image:
     return _Image(image.ref, image.digest, dict(sorted(image.provides.items())))
+
+
+def _tools(images: BaseImages) -> _Image | None:
+    return _written(images.tools) if images.tools else None
 
 
 def _read(image: _Image) -> BaseImage:

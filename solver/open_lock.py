@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import partial
+from hashlib import file_digest
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from ..errors import Fault, UserError
@@ -16,7 +18,7 @@ from .loop import Agreement, Question
 from .open_catalog import Catalog, Offer
 from .open_resolve import Settled
 
-__all__ = ["lock_of"]
+__all__ = ["hash_fault", "hashes_of", "lock_of", "outside_fault", "path_in_project"]
 
 # Hash algorithms that installers accept for a lock.
 _STRONG = frozenset({"sha256", "sha384", "sha512"})
@@ -46,13 +48,13 @@ def lock_of(
     packages = []
     faults = []
     for one in agreement.solution.packages:
+        if fault := outside_fault(one.offer, catalog):
+            faults.append(fault)
+            continue
         try:
             packages.append(_package(one, question, catalog))
         except OversizedError:
-            message = f"no hash is known of {one.offer.file.filename}, which is too large to fetch"
-            origin = one.offer.ask.origin if one.offer.ask else None
-            hint = "take it from an index that announces hashes, or write #sha256=… behind its URL"
-            faults.append(Fault(message, origin, hint))
+            faults.append(hash_fault(one.offer))
     if faults:
         raise UserError(faults)
     return Lock(
@@ -81,8 +83,9 @@ def _package(one: Settled, question: Question, catalog: Catalog) -> LockedPackag
             editable=ask.editable,
         )
     file = one.offer.file
-    hashes = _hashes(file, one.offer, catalog)
-    if ask is None:
+    hashes = hashes_of(one.offer, catalog)
+    path = ask.path if ask is not None else path_in_project(file, catalog)
+    if ask is None and not path:
         return LockedPackage(
             one.name,
             str(one.version),
@@ -101,8 +104,8 @@ def _package(one: Settled, question: Question, catalog: Catalog) -> LockedPackag
         str(one.version),
         "archive",
         filename=unquote(urlsplit(file.url).path.rpartition("/")[2]),
-        url=display(file.url) if ask.kind == "url" else "",
-        path=ask.path,
+        url="" if path else display(file.url),
+        path=path or "",
         hashes=hashes,
         size=_size(one.offer, catalog),
         requires=one.requires,
@@ -124,9 +127,50 @@ def _size(offer: Offer, catalog: Catalog) -> int | None:
     return catalog.client.size(offer.file, location)
 
 
-def _hashes(file: File, offer: Offer, catalog: Catalog) -> tuple[tuple[str, str], ...]:
+def hashes_of(offer: Offer, catalog: Catalog) -> tuple[tuple[str, str], ...]:
+    """The hashes of an offer's file that installers accept, as (algorithm, hex digest).
+
+    Raises OversizedError when there are none and the file is too large to fetch, and what the
+    index client raises.
+    """
+    file = offer.file
     known = tuple(one for one in file.hashes if one[0] in _STRONG)
     if known:
         return known
+    if file.url.startswith("file:"):
+        with _local(file).open("rb") as opened:
+            return (("sha256", file_digest(opened, "sha256").hexdigest()),)
     location = catalog.location_of(offer.ask) if offer.ask is not None else None
     return (("sha256", catalog.client.sha256(file, location, limit=_HASHED_BYTES)),)
+
+
+def path_in_project(file: File, catalog: Catalog) -> str | None:
+    """Where in the project a file of this machine is, as one of a `find-links` folder.
+
+    None when it is outside; empty for a file of a server.
+    """
+    if not file.url.startswith("file:"):
+        return ""
+    root = catalog.root.resolve()
+    path = _local(file).resolve()
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else None
+
+
+def outside_fault(offer: Offer, catalog: Catalog) -> Fault | None:
+    """The fault of a file that no image can have; None when there is none."""
+    if not offer.files or path_in_project(offer.file, catalog) is not None:
+        return None
+    message = f"{offer.file.filename} is outside the project, and the image cannot have it"
+    return Fault(message, hint="copy it into the project, in the place of a link to it")
+
+
+def _local(file: File) -> Path:
+    return Path(unquote(urlsplit(file.url).path))
+
+
+def hash_fault(offer: Offer) -> Fault:
+    """The fault of a file for which `hashes_of` raises OversizedError."""
+    message = f"no hash is known of {offer.file.filename}, which is too large to fetch"
+    origin = offer.ask.origin if offer.ask else None
+    hint = "take it from an index that announces hashes, or write #sha256=… behind its URL"
+    return Fault(message, origin, hint)

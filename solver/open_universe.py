@@ -234,13 +234,23 @@ class _Reader:
             where = self._fits.where(one.marker, extra)
             if not where:
                 continue
-            fact = index_fact(key, f"{key} needs {_shown(one)}")
+            fact = index_fact(key, f"{key} needs {_shown(one)}{self._gap(one)}")
             found.append(self._fits.conditioned(fact, where, Term(one.name, one.range.text)))
             for further in one.extras:
                 wanted = f"{one.name}[{further}]"
                 if self._has_extra(wanted):
                     found.append(self._fits.conditioned(fact, where, Term(wanted, one.range.text)))
         return found
+
+    def _gap(self, one: Dependency) -> str:
+        """Why nothing on its page meets a dependency, where the index holds it back."""
+        page = self._pages.get(one.name)
+        if page is None or not (page.left_out or page.status):
+            return ""
+        if any(one.range.admits(version) for version in page.versions):
+            return ""
+        gap = page.gap(one.range.admits)
+        return f", and {gap}" if gap else ""
 
     def _page_relations(self, name: str, version: Version, page: Page) -> list[Relation] | None:
         """Where files of a release fit; None when it is no candidate anywhere."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
+from ..blocks.uv_tool import tool_hashes
 from ..compat.tables import Tables
 from ..errors import Fault, UserError
 from ..origin import Origin
@@ -33,12 +34,14 @@ from .asks import (
     stated_by,
     uv_locked,
 )
+from .building import build_changes, out_of_step, relocked_builds, unknown_builds
 from .compose import Composition
-from .pinning import BASE_IMAGE, pinned_images, unpinned
+from .pinning import BASE_IMAGE, TOOLS_IMAGE, images_of, pinned_images, unhashed, unpinned
 from .said import Said
 from .solve import policy_of, requirements_of, solved, universe_of
 from .unexpanded import unexpanded
 from .unknown import ProjectIndexes
+from .uv_sizes import asked_sizes
 
 if TYPE_CHECKING:
     from ..solver.lock import Lock
@@ -60,6 +63,12 @@ __all__ = [
 
 _RELOCK = "run cogpack resolve --lock"
 _PIN = "run cogpack resolve --upgrade base_image"
+
+# The tables do not know when a Python or an image was released.
+_UNDATED = (
+    "--exclude-newer is about files of package indexes: Python, CUDA and the base image are as new "
+    "as the tables have them"
+)
 
 
 @dataclass(frozen=True)
@@ -138,11 +147,13 @@ def resolution_to_build(
         return solved(composition, source=source)
     reason = _staleness(lock, composition)
     if not reason:
-        for ref in unpinned(lock.resolution.base_images):
+        for ref in unpinned(images_of(lock.resolution)):
             told(
                 f"{LOCK_FILE} has no digest of {ref}: the build takes what the tag names now "
                 f"({_PIN})"
             )
+        for message in unknown_builds(lock):
+            told(message)
         return replace(lock.resolution, lock=lock)
     message = f"the lock is stale: {reason}"
     again = " ".join((_RELOCK, *_words(composition, lock)))
@@ -166,6 +177,9 @@ def _staleness(lock: Lock, composition: Composition) -> str:
         return "; ".join(differing)
     if lock.fingerprint != fingerprint(composition):
         return "the project asks for something else than when it was locked"
+    own = {entry.path for entry in composition.project.requirements.entries}
+    if otherwise := out_of_step(lock, composition.project.root, own):
+        return otherwise
     lacking = sorted(_asked_names(composition) - {*lock.by_name, *_matrix_names(lock)})
     return f"it lacks {', '.join(lacking)}" if lacking else ""
 
@@ -204,6 +218,7 @@ def lock_project(
     from ..registry.lookup import Registries
     from ..solver.lock import write_lock
     from ..solver.loop import agree
+    from ..solver.loop_report import page_notes
     from ..solver.open_lock import lock_of
 
     moment = _moment(relock.exclude_newer)
@@ -222,9 +237,11 @@ def lock_project(
         outcome = agree(question, catalog)
         if isinstance(outcome, Conflict):
             return outcome
+        told += page_notes((one.name for one in outcome.solution.packages), catalog)
+        told += [_UNDATED] if moment is not None else []
         with Registries(environ, offline=relock.offline) as registries:
             pinned = pinned_images(
-                outcome.resolution.base_images,
+                images_of(outcome.resolution),
                 old.resolution.base_images if old else None,
                 relock.moved,
                 lambda ref, moving: registries.digest(ref, refresh=moving or relock.refresh),
@@ -242,9 +259,16 @@ def lock_project(
             exclude_newer=relock.exclude_newer,
             options=composition.options,
         )
-    beside = uv_locked(composition)
-    if beside is not None:
-        lock = lock.without((one.name for one in beside), "uv.lock")
+        builds = relocked_builds(outcome, question, catalog, old, relock.moved)
+        lock = replace(lock, builds=builds.builds)
+        told += builds.warnings
+        beside = uv_locked(composition)
+        if beside is not None:
+            lock = lock.without((one.name for one in beside), "uv.lock")
+            sizes = asked_sizes(composition, resolution, catalog.client, old.sizes if old else {})
+            lock = replace(lock, sizes=sizes)
+    lock = replace(lock, tools=tool_hashes(resolution))
+    told += unhashed(resolution, lock.tools)
     lock = unexpanded(lock, composition.project.requirements.options, environ)
     write_lock(composition.project.root, lock)
     told += _unmoved(relock, old, lock)
@@ -267,6 +291,7 @@ def _unmoved(relock: Relock, old: Lock | None, new: Lock) -> Iterator[str]:
     known = {BASE_IMAGE, BUILD_IMAGE, RUNTIME_IMAGE, EVERYTHING}
     for lock in filter(None, (old, new)):
         known |= {*lock.by_name, *(canonicalize_name(one.package) for one in lock.resolution)}
+        known |= {pin.name for build in lock.builds for pin in build.packages}
     for name in sorted(relock.moved - known):
         where = f", or {new.beside} has it and uv moves it" if new.beside else ""
         yield f"--upgrade {name} moved nothing: the lock has no package of that name{where}"
@@ -380,6 +405,7 @@ def _changes(old: Lock | None, new: Lock) -> Iterator[tuple[str, str, str]]:
     for name in sorted(before.keys() | after.keys()):
         if before.get(name) != after.get(name):
             yield name, before.get(name, ""), after.get(name, "")
+    yield from build_changes(old, new)
     if old is not None:
         yield from _moved_images(old.resolution.base_images, new.resolution.base_images)
 
@@ -388,6 +414,7 @@ def _moved_images(old: BaseImages, new: BaseImages) -> Iterator[tuple[str, str, 
     for before, after, name in (
         (old.runtime, new.runtime, BASE_IMAGE),
         (old.build, new.build, BUILD_IMAGE),
+        (old.tools, new.tools, TOOLS_IMAGE),
     ):
-        if before.ref == after.ref and before.digest != after.digest:
+        if before and after and before.ref == after.ref and before.digest != after.digest:
             yield name, before.digest, after.digest

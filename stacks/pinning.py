@@ -6,22 +6,36 @@ image moves, so that a new base repeats no installation (docs/layers.md).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator, Mapping, Set
 from dataclasses import dataclass
 
 from msgspec.structs import replace
 
+from ..blocks.uv_tool import tool_image
+from ..compat.tables import Tables
 from ..errors import RetryableError
 from ..registry.errors import UnreachedError
-from ..solver.resolution import BaseImage, BaseImages
+from ..solver.resolution import BaseImage, BaseImages, Resolution
 from ..solver.universe import BUILD_IMAGE, RUNTIME_IMAGE
 from .asks import EVERYTHING
 
-__all__ = ["BASE_IMAGE", "Pinned", "pinned_images", "unpinned"]
+__all__ = [
+    "BASE_IMAGE",
+    "TOOLS_IMAGE",
+    "Pinned",
+    "images_of",
+    "pinned_images",
+    "unhashed",
+    "unpinned",
+]
 
 BASE_IMAGE = "base-image"
 """What `--upgrade` calls the digest of the image that the project runs on; BUILD_IMAGE stands for
 both digests, and so that packages are installed anew. Which image it is, neither changes."""
+
+TOOLS_IMAGE = "tools-image"
+"""What messages call the image in which uv is fetched, where the base has no Python for it. Its
+digest moves with that of the build image."""
 
 _MOVES_BUILD = frozenset({BUILD_IMAGE, EVERYTHING})
 _MOVES_RUNTIME = frozenset({BASE_IMAGE, RUNTIME_IMAGE}) | _MOVES_BUILD
@@ -60,12 +74,28 @@ def pinned_images(
         build = replace(images.build, digest=before.digest if stays else runtime.digest)
     else:
         build = replace(images.build, digest=runtime.digest)
-    return Pinned(BaseImages(build, runtime), tuple(pinner.warnings))
+    tools = images.tools and pinner.pinned(images.tools, old.tools if old else None, _MOVES_BUILD)
+    return Pinned(BaseImages(build, runtime, tools), tuple(pinner.warnings))
+
+
+def images_of(resolution: Resolution) -> BaseImages:
+    """Its images, with that in which tools are fetched where it is one of its own."""
+    images = resolution.base_images
+    return replace(images, tools=images.tools or tool_image(resolution))
+
+
+def unhashed(resolution: Resolution, hashes: Mapping[str, object]) -> Iterator[str]:
+    """What to tell of tools without a hash."""
+    for row in Tables.load().tools:
+        choice = resolution.get(row.tool)
+        if choice and choice.version == str(row.version) and row.tool not in hashes:
+            yield f"the tables have no hash of {row.tool} {row.version}: the lock has none"
 
 
 def unpinned(images: BaseImages) -> Iterator[str]:
     """References of images without a digest, each once."""
-    yield from sorted({image.ref for image in (images.build, images.runtime) if not image.digest})
+    every = filter(None, (images.build, images.runtime, images.tools))
+    yield from sorted({image.ref for image in every if not image.digest})
 
 
 class _Pinner:

@@ -187,7 +187,7 @@ def test_what_is_built_comes_from_its_own_index_and_its_tools_from_any() -> None
         for op in _stage(plan, "wheel-lists").ops
         if isinstance(op, model.MkFile)
     }
-    assert texts["/built-0.txt"] == (
+    assert texts["/built-0-0.txt"] == (
         "--extra-index-url https://u:${OWN}@private.invalid/simple\n"
         f"--index-url {default}\n"
         f"old==1.0 --hash=sha256:{'0' * 64}\n"

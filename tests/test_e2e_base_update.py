@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -85,17 +88,34 @@ def outcomes(log: str) -> dict[str, str]:
     return found
 
 
+def write(folder: Path, reference: str, *needs: str, by_uv: bool = False) -> Path:
+    """A project on a base, with these packages. by_uv: they stand in a uv.lock."""
+    folder.mkdir()
+    config = CONFIG.format(reference=reference)
+    (folder / "predict.py").write_text(PREDICTOR)
+    if by_uv:
+        config = config.replace("  python_requirements: requirements.txt\n", "")
+        listed = ", ".join(f'"{need}"' for need in needs)
+        (folder / "pyproject.toml").write_text(
+            '[project]\nname = "mine"\nversion = "0"\nrequires-python = "==3.11.*"\n'
+            f"dependencies = [{listed}]\n"
+        )
+        uv = Path(sys.executable).with_name("uv")
+        subprocess.run([uv, "lock", "--quiet"], cwd=folder, check=True)
+    else:
+        (folder / "requirements.txt").write_text("".join(f"{need}\n" for need in needs))
+    (folder / "cog.yaml").write_text(config)
+    return folder
+
+
+@pytest.mark.parametrize("by_uv", [False, True], ids=["requirements", "uv.lock"])
 def test_a_new_base_installs_nothing_again(
-    cogpack: Cogpack, docker: Docker, client: Client, reference: str, tmp_path: Path
+    cogpack: Cogpack, docker: Docker, client: Client, reference: str, tmp_path: Path, by_uv: bool
 ) -> None:
     releases = [fresh(), fresh()]
     first = push(client, reference, releases[0])
     tables = describe(tmp_path / "tables", reference)
-    folder = tmp_path / "project"
-    folder.mkdir()
-    (folder / "cog.yaml").write_text(CONFIG.format(reference=reference))
-    (folder / "predict.py").write_text(PREDICTOR)
-    (folder / "requirements.txt").write_text("numpy==2.3.5\nsix==1.17.0\n")
+    folder = write(tmp_path / "project", reference, "numpy==2.3.5", "six==1.17.0", by_uv=by_uv)
     overlay = {"COGPACK_COMPAT": str(tables)}
     locked = cogpack("resolve", folder, "--lock", **overlay)
     assert locked.returncode == 0, locked.stderr
@@ -130,6 +150,30 @@ def test_a_new_base_installs_nothing_again(
     assert run_shell(docker, two, look) == 2 * releases[1]
 
 
+def test_a_package_of_uv_lock_is_the_layer_that_others_have(
+    cogpack: Cogpack, docker: Docker, client: Client, reference: str, tmp_path: Path
+) -> None:
+    push(client, reference, fresh())
+    overlay = {"COGPACK_COMPAT": str(describe(tmp_path / "tables", reference))}
+    images = {}
+    for name, needs, by_uv in (
+        ("requirements", ("numpy==2.3.5", "six==1.17.0"), False),
+        ("uv", ("numpy==2.3.5", "idna==3.11"), True),
+    ):
+        folder = write(tmp_path / name, reference, *needs, by_uv=by_uv)
+        assert cogpack("resolve", folder, "--lock", **overlay).returncode == 0
+        built = build(cogpack, folder, f"shared-{name}", "--locked", **overlay)
+        plan = json.loads(cogpack("plan", "--json", folder, **overlay).stdout)
+        exported = [stage for phase in plan["export_phases"] for stage in phase["stages"]]
+        stages = [stage["id"].removeprefix("export:") for stage in exported]
+        images[name] = dict(zip(reversed(stages), reversed(layers(docker, built)), strict=False))
+        run_shell(docker, built, "python -c 'import numpy, cog'")
+    one, other = images["requirements"], images["uv"]
+    for name in ("python", "wheels:numpy", "wheels:coglet"):
+        assert one[name] == other[name], name
+    assert one["source"] != other["source"]
+
+
 def test_without_merge_a_new_base_is_built_upon_in_one_line(
     cogpack: Cogpack,
     docker: Docker,
@@ -141,11 +185,7 @@ def test_without_merge_a_new_base_is_built_upon_in_one_line(
 ) -> None:
     push(client, reference, "1")
     tables = describe(tmp_path / "tables", reference)
-    folder = tmp_path / "project"
-    folder.mkdir()
-    (folder / "cog.yaml").write_text(CONFIG.format(reference=reference))
-    (folder / "predict.py").write_text(PREDICTOR)
-    (folder / "requirements.txt").write_text("six==1.17.0\n")
+    folder = write(tmp_path / "project", reference, "six==1.17.0")
     overlay = {"COGPACK_COMPAT": str(tables)}
     assert cogpack("resolve", folder, "--lock", **overlay).returncode == 0
     push(client, reference, "2")

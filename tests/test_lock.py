@@ -195,7 +195,7 @@ def test_a_folder_with_listed_dependencies_is_locked_as_a_folder(tmp_path: Path)
     (folder / "pkg" / "pyproject.toml").write_text(
         "[project]\nname = 'pkg'\nversion = '3'\ndependencies = ['lib<2']\n"
     )
-    with index(WORLD) as server:
+    with index({**WORLD, "setuptools": [Dist("80.9.0")]}) as server:
         lock = made(folder, server).lock
     assert versions(lock)["lib"] == "1.0"
     one = lock.by_name["pkg"]

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cogpack.plan.model import Exec, Plan
+from cogpack.blocks.wheel_groups import LARGE_BYTES
+from cogpack.plan.model import Exec, MkFile, Plan
 from cogpack.plan.walk import image_refs, stages
 from cogpack.solver.lock import LOCK_FILE, Lock, read_lock
 from cogpack.stacks.compose import make_plan
@@ -14,7 +15,7 @@ from cogpack.stacks.locking import load_as_locked, resolution_to_build
 from cogpack.stacks.said import Said
 from support.index_server import Dist, IndexServer
 from support.locked_project import PREDICTOR, cogpack, index
-from support.uv_locks import locked, write_locked
+from support.uv_locks import digest, locked, write_locked
 
 # The server's own needs, one of which the project has too.
 WORLD = {
@@ -77,18 +78,42 @@ def test_only_what_uv_lock_has_not_is_in_the_lock(tmp_path: Path) -> None:
     assert "/simple/six/" not in pages
 
 
-def test_uv_installs_its_lock_and_the_server_comes_with_hashes(tmp_path: Path) -> None:
+def test_wheels_of_both_locks_are_installed_with_hashes(tmp_path: Path) -> None:
     project = write(tmp_path / "project")
     with index(WORLD) as server:
         made(project, server)
     plan = plan_of(project)
     assert all("@sha256:" in ref for ref in image_refs(plan))
-    assert "uv sync --project /src --frozen" in commands(plan, "packages")
     wheels = [one.id for one in stages(plan) if one.id.startswith("wheels:")]
     assert wheels
     assert all("--require-hashes" in commands(plan, name) for name in wheels)
-    assert "cog" not in {one.id for one in stages(plan)}
+    [lists] = [one for one in stages(plan) if one.id == "wheel-lists"]
+    text = "".join(op.content for op in lists.ops if isinstance(op, MkFile))
+    assert f"shared==1.0 --hash={digest('shared')}\n" in text
+    assert "cog==0.23.1 --hash=sha256:" in text
+    assert not {"cog", "packages"} & {one.id for one in stages(plan)}
     assert "run.cog.pip_freeze" not in plan.config.labels
+
+
+def test_sizes_that_uv_lock_lacks_are_asked_for_and_kept(tmp_path: Path) -> None:
+    project = write(tmp_path / "project")
+    path = project / "uv.lock"
+    with index({**WORLD, "six": [Dist("1.0", padding=LARGE_BYTES)]}) as server:
+        url = f"{server.root}/files/six/six-1.0-py3-none-any.whl"
+        written = locked("six", size=0).replace("https://x.invalid/six-1.0-py3-none-any.whl", url)
+        path.write_text(path.read_text().replace(locked("six"), written))
+        lock = made(project, server)
+        asked = [
+            one.path for one in server.requests if one.path.endswith("six-1.0-py3-none-any.whl")
+        ]
+        size = lock.sizes[digest("six")]
+        assert len(asked) == 1
+    assert size > LARGE_BYTES
+    assert set(lock.sizes) == {digest("six")}
+    assert "wheels:six" in {one.id for one in stages(plan_of(project))}
+    # Nobody need answer a second time.
+    with index(WORLD) as server:
+        assert made(project, server).sizes == lock.sizes
 
 
 def test_another_uv_lock_makes_the_lock_stale(tmp_path: Path) -> None:

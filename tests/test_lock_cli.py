@@ -33,7 +33,9 @@ def test_a_lock_is_made_checked_and_upgraded(tmp_path: Path) -> None:
     project = write_project(tmp_path / "project", "app")
     with index(WORLD) as server:
         first = run(project, server, "--exclude-newer", "2024-06-01")
-        assert (first.returncode, first.stderr) == (0, f"{LOCK_FILE}: 4 packages\n")
+        assert first.returncode == 0, first.stderr
+        assert first.stderr.startswith("warning: --exclude-newer is about files of package indexes")
+        assert first.stderr.endswith(f"\n{LOCK_FILE}: 4 packages\n")
         assert "python_version" in first.stdout
         same = run(project, server, "--lock")
         assert same.stderr == f"{LOCK_FILE}: 4 packages\n"
@@ -94,3 +96,20 @@ def test_resolving_without_a_lock_loads_no_http_library(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_lock_that_somebody_edited_is_told_or_made_anew(tmp_path: Path) -> None:
+    project = write_project(tmp_path / "project", "app")
+    with index(WORLD) as server:
+        assert run(project, server, "--lock").returncode == 0
+        whole = (project / LOCK_FILE).read_text()
+        (project / LOCK_FILE).write_text(whole.replace("[tool.cogpack.matrix.cog]", "[tool.x]"))
+        told = run(project, server, verb="plan")
+        assert told.returncode == 1
+        assert "the lock" in told.stderr or "it is damaged: its matrix has no cog" in told.stderr
+        assert "run cogpack resolve --lock" in told.stderr
+        glibc = "[tool.cogpack.matrix.glibc]\nversion = "
+        assert glibc in whole
+        (project / LOCK_FILE).write_text(whole.replace(glibc, f"{glibc}'-1' # "))
+        mended = run(project, server, "--lock")
+        assert (mended.returncode, (project / LOCK_FILE).read_text()) == (0, whole)

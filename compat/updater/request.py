@@ -9,7 +9,7 @@ from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from ...errors import Fault, UserError
 from ...index import HttpSettings
@@ -84,8 +84,8 @@ def _checked(request: Request) -> tuple[Version | None, pins.Added]:
             )
         try:
             since = Version(request.since)
-        except InvalidVersion:
-            faults.append(Fault(f"--since {request.since} is no version"))
+        except ValueError:  # InvalidVersion, or more digits than Python reads
+            faults.append(Fault(f"--since {request.since} is no version", hint="write it as 2.9"))
     added: dict[str, Version | None] = {}
     for text in request.added:
         try:

@@ -158,13 +158,22 @@ def tools(sheet: Sheet, world: World, _: Mapping[str, Sheet]) -> Finding:
             missed.append(Missed(str(error), name))
             continue
         if newest := _newest(past):
-            found.append(Found({"tool": name, "version": newest}, {"": DEFAULT_SOURCE}))
+            hashes = " ".join(_hashes(newest))
+            cells = {"tool": name, "version": str(newest.version), "sha256": hashes}
+            found.append(Found(cells, {"": DEFAULT_SOURCE}))
     return Finding(tuple(found), missed=tuple(missed))
 
 
-def _newest(past: History) -> str:
+def _newest(past: History) -> Release | None:
     usable = [release for release in past.releases if release.builds]
-    return str(usable[-1].version) if usable else ""
+    return usable[-1] if usable else None
+
+
+def _hashes(release: Release) -> list[str]:
+    """Of every wheel that a build may get; of none when the index does not announce one of them."""
+    files = [file for build in release.builds.values() for file in build.files]
+    hashes = {file.sha256 for file in files}
+    return sorted(one for one in hashes if one) if None not in hashes else []
 
 
 def _build_cells(release: Release, build: Build) -> Cells:
