@@ -13,12 +13,13 @@ from msgspec import Struct
 from packaging.utils import canonicalize_name
 
 from ..errors import UserError
+from ..origin import Origin
 from ..solver.conflict import Conflict
-from ..solver.options import overridden, override_requirements
+from ..solver.options import overridden, override_requirements, unknown_package
 from ..solver.policy import POLICIES, Policy
 from ..solver.requirement import Requirement
 from ..solver.solve import all_versions, resolve
-from ..solver.universe import Universe
+from ..solver.universe import RUNTIME_IMAGE, Universe
 from .options import base_image, compat, folder, locked, offline, platform, show_warnings
 
 if TYPE_CHECKING:
@@ -132,11 +133,12 @@ def command(
 
             make_lock(folder, said, Relock(upgrade, exclude_newer, offline, refresh), as_json)
             return
-        question = _question(said.composition(folder, None), overrides, offline)
+        named = _package(every or "")
+        question = _question(said.composition(folder, None), overrides, offline, named)
         if why:
-            _tell_why(question, canonicalize_name(why), as_json)
+            _tell_why(question, _package(why), as_json)
         elif every:
-            _tell_versions(question, canonicalize_name(every), as_json)
+            _tell_versions(question, named, as_json)
         else:
             _tell_resolution(question, as_json)
     except UserError as error:
@@ -148,13 +150,23 @@ def command(
         sys.exit(error.exit_code)
 
 
-def _question(composition: Composition, overrides: tuple[str, ...], offline: bool) -> _Question:
+def _package(name: str) -> str:
+    """A package as the tables name it; of the base images the one that the project runs on."""
+    plain = canonicalize_name(name)
+    return RUNTIME_IMAGE if plain == "base-image" else plain
+
+
+def _question(
+    composition: Composition, overrides: tuple[str, ...], offline: bool, named: str
+) -> _Question:
+    """named: a package that is asked about, be it in the project or not."""
     from ..stacks.solve import policy_of, requirements_of, universe_of
     from ..stacks.unknown import ProjectIndexes
 
     requirements = requirements_of(composition)
     replacing = override_requirements(overrides)
-    universe = universe_of(composition, {one.package for one in (*requirements, *replacing)})
+    roots = {one.package for one in (*requirements, *replacing)} | {named}
+    universe = universe_of(composition, roots)
     wanted = overridden(requirements, replacing, universe)
     warnings = tuple(str(one) for one in composition.project.warnings)
     source = ProjectIndexes(composition, os.environ, offline=offline)
@@ -198,6 +210,8 @@ def _tell_versions(question: _Question, package: str, as_json: bool) -> None:
     from ..solver.report import dumps, versions_data
     from ..solver.text import versions_text
 
+    if package not in question.universe:
+        raise UserError(unknown_package(package, Origin(asker="--all"), question.universe))
     found = all_versions(package, question.requirements, question.universe, question.source)
     if not found:
         outcome = _solved(question)

@@ -33,9 +33,13 @@ class Unit:
 
     @property
     def movable(self) -> bool:
-        """Whether another version can be written in its place."""
-        specifiers = {requirement.specifier for requirement in self.requirements}
-        return bool(self.first.origin.file) and len(specifiers) == 1 and specifiers != {""}
+        """Whether another version can be written in its place.
+
+        An extra of the same line, which is no version, stays as it is.
+        """
+        asked = (requirement.specifier for requirement in self.requirements)
+        versions = {one for one in asked if not one or _clauses(one)}
+        return bool(self.first.origin.file) and len(versions) == 1 and versions != {""}
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,10 @@ def move(requirement: Requirement, target: Move) -> Change:
         operator, version = clauses[0].operator, clauses[0].version
         plain = version.removesuffix(".*")
         if operator == "==" and plain in text:
+            if old := _other_name(text, requirement.package):
+                before = text[: text.index(plain, len(old)) + len(plain)]
+                after = f"{requirement.package}=={target.name}"
+                return Change(requirement, before, after, f"=={target.name}")
             wildcard = ".*" if version != plain else ""
             return Change(requirement, plain, target.name, f"=={target.name}{wildcard}")
         if operator in {">", ">="} and not target.above:
@@ -111,6 +119,16 @@ def move(requirement: Requirement, target: Move) -> Change:
     return _respecified(requirement, f"=={target.name}{series}")
 
 
+def _other_name(text: str, package: str) -> str:
+    """The old name under which a line pins a package (tensorflow-gpu); empty for its own.
+
+    Another version is asked for under the package's own name: under the old one there may be none.
+    """
+    name = text.partition("==")[0].strip()
+    pinned = "==" in text and name.startswith(f"{package}-")
+    return name if pinned else ""
+
+
 def drop(requirement: Requirement) -> Change:
     """The edit that takes the line or the option away."""
     return Change(requirement, requirement.origin.text or requirement.specifier, None, None)
@@ -119,7 +137,7 @@ def drop(requirement: Requirement) -> Change:
 def applied(
     requirements: Iterable[Requirement], changes: Iterable[Change]
 ) -> tuple[Requirement, ...]:
-    """The requirements after the edits; one edit changes all that came from the same line."""
+    """The requirements after the edits; one edit changes all that a line says of one version."""
     by_origin = {change.requirement.origin: change for change in changes}
     edited = []
     for requirement in requirements:
@@ -128,8 +146,10 @@ def applied(
             edited.append(requirement)
         elif change.specifier is not None and change.after is not None:
             text = requirement.origin.text.replace(change.before, change.after)
+            same = requirement.specifier == change.requirement.specifier
+            specifier = change.specifier if same else requirement.specifier
             origin = replace(requirement.origin, text=text)
-            edited.append(replace(requirement, specifier=change.specifier, origin=origin))
+            edited.append(replace(requirement, specifier=specifier, origin=origin))
     return tuple(edited)
 
 

@@ -8,14 +8,14 @@ final at any time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
 from .ladder import Ladder
 from .requirement import Requirement
-from .selection import Interval, Selector
+from .selection import Interval, Selector, complement, intervals_of
 from .sharing import Obligation, sharing
-from .universe import Fact, Package, Term, Universe
+from .universe import PYTHON, Fact, Package, Term, Universe
 
 __all__ = ["Encoding"]
 
@@ -94,12 +94,26 @@ class Encoding:
         """A fresh literal that, when true, demands what the requirement does."""
         package = self.package(requirement.package)
         selector = self.new()
+        clause = [-selector]
         intervals = self.positions(package, requirement.specifier)
-        if intervals:
-            self._emit([-selector, self.within(package, intervals, absent_ok=False)])
-        else:
-            self._emit([-selector])
+        if intervals or not requirement.brings:
+            absent_ok = not requirement.brings
+            clause.append(self.within(package, intervals, absent_ok=absent_ok))
+        if requirement.pythons:
+            if PYTHON not in self.universe:
+                return selector
+            python = self.package(PYTHON)
+            others = complement(self.positions(python, requirement.pythons), len(python.candidates))
+            clause.append(self.within(python, others, absent_ok=True))
+        self._emit(clause)
         return selector
+
+    def python_in(self, specifiers: Iterable[str]) -> int:
+        """A literal that, when true, forces a Python that one of the specifier sets admits."""
+        python = self.package(PYTHON)
+        admitted = (self.positions(python, one) for one in specifiers)
+        positions = (i for found in admitted for low, high in found for i in range(low, high + 1))
+        return self.within(python, intervals_of(positions), absent_ok=False)
 
     def within(self, package: Package, intervals: tuple[Interval, ...], *, absent_ok: bool) -> int:
         """A literal that, when true, forces the choice into the intervals (or none, if allowed)."""

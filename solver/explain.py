@@ -6,14 +6,16 @@ no solution and every part of it has one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import reduce
 
+from ..origin import Origin
 from .conflict import Clash
 from .edits import moves
+from .matrix_facts import range_text
 from .requirement import Requirement
 from .sat import Engine
-from .selection import intersect
+from .selection import Selector, intersect
 from .universe import Fact, Package, Universe
 
 __all__ = ["MAX_CLASHES", "clashes", "facts_against", "minimal", "minimal_core"]
@@ -79,7 +81,8 @@ def clashes(universe: Universe, requirements: Iterable[Requirement]) -> tuple[Cl
         for literals in map(sorted, _minimal_sets(engine)):
             members = tuple(sorted(by_literal[literal] for literal in literals))
             facts = facts_against(engine, literals)
-            found.append(Clash(members, facts, notes=_notes(engine, members)))
+            notes = (*_notes(engine, members), *_missing(universe, facts))
+            found.append(Clash(members, facts, notes=notes))
     return tuple(sorted(found))
 
 
@@ -142,6 +145,25 @@ def _notes(engine: Engine, requirements: Sequence[Requirement]) -> tuple[str, ..
     return tuple(notes)
 
 
+def _missing(universe: Universe, facts: Iterable[Fact]) -> Iterator[str]:
+    """What facts name and nobody knows: a jax that goes with a plugin that was never released."""
+    told = set(facts)
+    terms = {
+        term
+        for candidate in universe
+        for relation in candidate.relations
+        if relation.fact in told
+        for term in relation.any_of
+        if term.specifier and not term.absent_ok and term.package in universe
+    }
+    selector = Selector()
+    for term in sorted(terms, key=lambda one: (one.package, one.specifier)):
+        package = universe[term.package]
+        if not selector.specifier(package, term.specifier):
+            near = _near(package, Requirement(package.name, term.specifier, Origin()))
+            yield f"no {package.name} {range_text(term.specifier)} is known{near}"
+
+
 def _unknown(engine: Engine, package: Package, requirement: Requirement) -> str:
     """That a specifier admits nothing: its parts exclude one another, or it names what is not."""
     parts = requirement.specifier.split(",")
@@ -149,7 +171,12 @@ def _unknown(engine: Engine, package: Package, requirement: Requirement) -> str:
         return f"no known version of {package.name} meets all of {', '.join(parts)}"
     platform = engine.encoding.universe.platform
     where = f" for {platform}" if platform else ""
-    return f"no {package.name}{requirement.specifier} is known{where}{_near(package, requirement)}"
+    shown = f"{package.name}{requirement.specifier}"
+    if requirement.specifier.endswith(".*") and requirement.specifier.startswith("=="):
+        # A series, as cog.yaml has it. The image's CUDA is no other one to those who ask for it.
+        series = requirement.specifier.removeprefix("==").removesuffix(".*")
+        shown = f"{package.name.removeprefix('system-')} {series}"
+    return f"no {shown} is known{where}{_near(package, requirement)}"
 
 
 def _near(package: Package, requirement: Requirement) -> str:

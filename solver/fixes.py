@@ -223,7 +223,7 @@ class _Search:
         """The first target that has a solution, and the literals that ask for it."""
         if not targets:
             return None
-        if len(unit.requirements) == 1:
+        if len(unit.requirements) == 1 and unit.first.is_certain:
             best = self.engine.nearest(package, [target.positions for target in targets], always)
             if best is None:
                 return None

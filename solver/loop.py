@@ -16,10 +16,11 @@ from packaging.version import Version
 from ..compat.rows import Override
 from ..compat.tables import Tables
 from ..errors import CogpackError, UserError
+from ..index.indexset import IndexSet
 from ..index.location import Location, parse_location
 from ..origin import Origin
 from .conflict import Conflict
-from .loop_report import oddities, rare_collections, report_unknown
+from .loop_report import oddities, rare_collections, report_unknown, with_gaps
 from .loop_wishes import Correction, barred, corrections, is_behind, keeping, wishful
 from .open_catalog import Catalog, View, limitations
 from .open_model import Ask, OpenOptions, range_of
@@ -91,12 +92,14 @@ class Question:
 class Agreement:
     """What both worlds agreed on.
 
-    turns: assignments that were tried. compiled: packages that will be built from source.
+    index: the indexes, each package from its own. turns: assignments that were tried.
+    compiled: packages that will be built from source.
     """
 
     resolution: Resolution
     solution: OpenSolution
     target: Target
+    index: IndexSet
     corrections: tuple[Correction, ...] = ()
     turns: int = 1
 
@@ -143,7 +146,7 @@ def _agree(question: Question, catalog: Catalog, *, explain: bool) -> Agreement 
         return Conflict(())
     from .open_explain import explained_conflict
 
-    return explained_conflict(first.question, first.problems(), catalog)
+    return with_gaps(explained_conflict(first.question, first.problems(), catalog), catalog)
 
 
 class _Loop:
@@ -395,7 +398,7 @@ class _Loop:
             *oddities(solution, view),
         ]
         final = replace(resolution, choices=choices, warnings=tuple(warnings))
-        return Agreement(final, solution, view.target, tuple(sorted(told)), turn)
+        return Agreement(final, solution, view.target, view.index, tuple(sorted(told)), turn)
 
 
 def _location(url: str) -> Location:

@@ -6,13 +6,16 @@ import gc
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from msgspec import structs
+
 from ..errors import Fault, UserError
 from ..index.metadata import Metadata
+from .conflict import Clash, Conflict
 from .open_catalog import Catalog, View
-from .open_model import Ask
+from .open_model import Ask, range_of
 from .open_resolve import OpenSolution
 
-__all__ = ["oddities", "rare_collections", "report_unknown"]
+__all__ = ["oddities", "page_notes", "rare_collections", "report_unknown", "with_gaps"]
 
 # Objects that are made between two collections of garbage; some 100 MB.
 _ALLOCATIONS = 500_000
@@ -40,17 +43,58 @@ def oddities(solution: OpenSolution, view: View) -> Iterator[str]:
             yield f"{one.name} {one.version}: {warning}"
 
 
+def page_notes(names: Iterable[str], catalog: Catalog) -> Iterator[str]:
+    """What the indexes say of the projects of these packages, and what of them has no date."""
+    wanted = set(names)
+    for (name, _), page in sorted(catalog.pages.items()):
+        if name in wanted:
+            yield from page.notes
+
+
 def report_unknown(asks: Iterable[Ask], catalog: Catalog) -> None:
-    """Raises UserError for names that no index has: they are a fault by themselves."""
+    """Raises UserError for names of which no index has any file: a fault by itself."""
     places = ", ".join(one.display for one in catalog.sources.all) or "no index"
-    faults = [
-        Fault(
-            f"no package index has a package named {ask.name}",
-            ask.origin,
-            f"check the spelling; looked at: {places}",
-        )
-        for ask in asks
-        if ask.name in catalog.missing and not ask.is_direct and not ask.constraint
-    ]
+    # Of a package with builds on several indexes one of them may lack it.
+    missing = catalog.missing - {name for name, _ in catalog.pages}
+    faults = []
+    for ask in asks:
+        if ask.is_direct or ask.constraint:
+            continue
+        if ask.name in missing:
+            message = f"no package index has a package named {ask.name}"
+            hint = f"check the spelling; looked at: {places}"
+            faults.append(Fault(message, ask.origin, hint))
+        else:
+            faults += [
+                Fault(f"there is no file of {ask.name} to install: {gap}", ask.origin)
+                for gap in _emptied(ask.name, catalog)
+            ]
     if faults:
         raise UserError(faults)
+
+
+def _emptied(name: str, catalog: Catalog) -> Iterator[str]:
+    """Why there is nothing of a package that an index has, if there is nothing."""
+    pages = [page for (owner, _), page in sorted(catalog.pages.items()) if owner == name]
+    if pages and not any(page.releases for page in pages):
+        yield "; ".join(filter(None, (page.gap() for page in pages)))
+
+
+def with_gaps(conflict: Conflict, catalog: Catalog) -> Conflict:
+    """The conflict, its clashes with notes on what the indexes have and hold back of its lines."""
+    return Conflict(
+        tuple(
+            structs.replace(clash, notes=(*clash.notes, *_gaps(clash, catalog)))
+            for clash in conflict.clashes
+        )
+    )
+
+
+def _gaps(clash: Clash, catalog: Catalog) -> list[str]:
+    found = []
+    for (name, _), page in sorted(catalog.pages.items()):
+        asked = [one for one in clash.requirements if one.package == name]
+        for one in asked:
+            gap = page.gap(range_of(one.specifier).admits)
+            found += [gap] if gap and gap not in found else []
+    return found

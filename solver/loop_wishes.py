@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from packaging.specifiers import InvalidSpecifier, Specifier
+
 from ..compat.rows import Override
 from ..origin import Origin
 from .open_catalog import View
@@ -17,7 +19,7 @@ from .open_resolve import OpenFailure, OpenSolution, Settled
 from .policy import Policy, Step
 from .problem import Problem
 from .requirement import Requirement
-from .universe import Candidate, Fact, Relation, Term, Universe
+from .universe import Candidate, Fact, Package, Relation, Term, Universe
 
 __all__ = ["Correction", "barred", "corrections", "is_behind", "keeping", "wishful"]
 
@@ -107,7 +109,7 @@ def keeping(
     """
     requirements, candidates = [], []
     for name, specifier in keep:
-        if name not in matrix:
+        if name not in matrix or not _is_readable(specifier, matrix[name]):
             continue
         key = f"keep {name}"
         fact = Fact(INDEX, 0, key, f"the lock has {name}{specifier}")
@@ -118,6 +120,14 @@ def keeping(
         ]
         requirements.append(Requirement(key, "", Origin(asker="the lock")))
     return requirements, candidates
+
+
+def _is_readable(specifier: str, package: Package) -> bool:
+    """Whether it can be a wish at all; in a lock that somebody edited it may say anything."""
+    try:
+        return package.opaque or bool(Specifier(specifier))
+    except InvalidSpecifier:
+        return False
 
 
 def barred(

@@ -19,6 +19,7 @@ __all__ = [
     "CUDA_MISMATCH",
     "CUDNN_MISMATCH",
     "SYSTEM_CUDA_MISMATCH",
+    "UNTESTED_CUDA",
     "USUAL",
     "WITHDRAWN",
     "Matrix",
@@ -36,6 +37,7 @@ ACCELERATOR = "accelerator"
 CUDA_MISMATCH = "cuda-mismatch"
 CUDNN_MISMATCH = "cudnn-mismatch"
 SYSTEM_CUDA_MISMATCH = "system-cuda-mismatch"
+UNTESTED_CUDA = "untested-cuda"
 CUDA_BUILD_WITHOUT_GPU = "cuda-build-without-gpu"
 WITHDRAWN = "withdrawn-release"
 
@@ -92,6 +94,24 @@ class Matrix(Struct, frozen=True, dict=True):
         for row in self.tables.cuda:
             found.setdefault(minor_series(row.version), row.minimal_driver)
         return found
+
+    def stand_ins(self, minor: str) -> list[Version]:
+        """CUDA releases whose libraries do for what was built with this minor, in order.
+
+        They are of its major, not older, and run on the same drivers, which is how NVIDIA's release
+        notes say which releases are compatible (CUDA minor version compatibility).
+        """
+        rows = self.tables.cuda
+        own = [row for row in rows if minor_series(row.version) == minor]
+        drivers = {row.minimal_driver for row in own}
+        built = Version(minor)
+        return sorted(
+            row.version
+            for row in rows
+            if row.version.major == built.major
+            and row.version >= built
+            and row.minimal_driver in drivers
+        )
 
     @cached_property
     def oldest_capabilities(self) -> Mapping[str, str]:

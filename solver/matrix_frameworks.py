@@ -28,9 +28,11 @@ from .matrix_facts import (
     CUDA_BUILD_WITHOUT_GPU,
     CUDA_MISMATCH,
     CUDNN_MISMATCH,
+    UNTESTED_CUDA,
     Matrix,
     cuda_libraries,
     minor_range,
+    minor_series,
     range_text,
 )
 from .universe import Candidate, Relation, Term, constrains, requires
@@ -244,30 +246,46 @@ def tensorflow_modes() -> Iterator[Candidate]:
 
 def _tensorflow_cuda(matrix: Matrix, row: TensorflowBuild, key: str) -> Iterator[Relation]:
     mode = "tensorflow-cuda"
-    wants = matrix.fact(row, key, f"{key} uses a GPU only with the libraries of CUDA {row.cuda}")
+    of_major = row.cuda.split(".")[0]
+    wants = matrix.fact(row, key, f"{key} uses a GPU only with the libraries of CUDA {of_major}")
     yield requires(wants, Term(ACCELERATOR, labels=NO_GPU, absent_ok=True), Term(mode))
     from_packages = Term(mode, labels=frozenset({PACKAGES}), absent_ok=True)
-    series = f"=={row.cuda}.*"
-    text = f"{key} was built and tested with CUDA {row.cuda} and cuDNN {row.cudnn}"
-    tested = matrix.fact(row, key, text)
-    yield requires(tested, from_packages, Term("system-cuda", series))
-    major = row.cudnn.split(".")[0]
-    yield requires(tested, from_packages, Term("system-cudnn", f"=={major}.*"))
+    yield from _tensorflow_system_cuda(matrix, row, key, from_packages)
     if not row.cuda_packages:
-        text = f"{key} takes CUDA {row.cuda} from the image, it has no packages for it"
+        text = f"{key} takes CUDA {of_major} from the image, it has no packages for it"
         yield constrains(matrix.fact(row, key, text), mode, labels=frozenset({SYSTEM}))
         return
     from_image = Term(mode, labels=frozenset({SYSTEM}), absent_ok=True)
     minors = minor_range(row.cuda_packages)
     text = f"{key} takes the CUDA libraries {row.cuda_packages} as packages"
     fact = matrix.fact(row, key, text)
-    yield requires(fact, from_image, Term(cuda_libraries(row.cuda.split(".")[0]), minors))
+    yield requires(fact, from_image, Term(cuda_libraries(of_major), minors))
     yield requires(fact, from_image, Term("cuda", minors), Term(CUDA_MISMATCH))
     if row.cudnn_packages:
         text = f"{key} takes cuDNN {row.cudnn_packages} as a package"
         fact = matrix.fact(row, key, text)
         yield requires(fact, from_image, Term("cudnn", row.cudnn_packages), Term(CUDNN_MISMATCH))
     yield matrix.driver(row, key, row.cuda, [from_image])
+
+
+def _tensorflow_system_cuda(
+    matrix: Matrix, row: TensorflowBuild, key: str, unless: Term
+) -> Iterator[Relation]:
+    """What the CUDA and cuDNN of the image have to be, for libraries that are taken from there."""
+    text = f"{key} was built and tested with CUDA {row.cuda} and cuDNN {row.cudnn}"
+    tested = matrix.fact(row, key, text)
+    same = Term("system-cuda", f"=={row.cuda}.*")
+    if releases := matrix.stand_ins(row.cuda):
+        last = minor_series(releases[-1])
+        spanned = row.cuda if last == row.cuda else f"{row.cuda} to {last}"
+        text = f"{key} works with the libraries of CUDA {spanned} alone, if the image brings them"
+        usable = Term("system-cuda", labels=frozenset(map(str, releases)))
+        yield requires(matrix.fact(row, key, text), unless, usable)
+        yield requires(tested, unless, same, Term(UNTESTED_CUDA))
+    else:
+        yield requires(tested, unless, same)
+    major = row.cudnn.split(".")[0]
+    yield requires(tested, unless, Term("system-cudnn", f"=={major}.*"))
 
 
 def _without_gpu(matrix: Matrix, row: Row, key: str) -> Iterator[Relation]:
@@ -333,12 +351,15 @@ def _plugin_cuda(matrix: Matrix, row: JaxPlugin, key: str) -> Iterator[Relation]
         minor for minor in matrix.minimal_drivers if minor.split(".")[0] == row.cuda_major
     )
     yield matrix.driver(row, key, oldest, [])
+    series = f"=={row.cuda_major}.*"
     if row.cuda_packages:
         minors = minor_range(row.cuda_packages)
         fact = matrix.fact(row, key, f"{key} needs the CUDA libraries {row.cuda_packages}")
         yield requires(fact, Term(cuda_libraries(row.cuda_major), minors))
-        range_ = f"{minors},=={row.cuda_major}.*"
-        yield requires(fact, Term("cuda", range_), Term(CUDA_MISMATCH))
+        yield requires(fact, Term("cuda", f"{minors},{series}"), Term(CUDA_MISMATCH))
+    else:
+        fact = matrix.fact(row, key, f"{key} is for CUDA {row.cuda_major}")
+        yield requires(fact, Term("cuda", series), Term(CUDA_MISMATCH))
     if row.cudnn_packages:
         fact = matrix.fact(row, key, f"{key} needs cuDNN {row.cudnn_packages}")
         yield requires(fact, Term("cudnn", row.cudnn_packages), Term(CUDNN_MISMATCH))
@@ -349,7 +370,8 @@ def pinned(matrix: Matrix, rows: Iterable[Pin]) -> Iterator[Candidate]:
     for row in rows:
         key = f"{row.package} {row.version}"
         relations = [*matrix.python(row, key, row.python), *matrix.withdrawn(row, key)]
-        for text in row.requires.split(";"):
+        # A release that was read from an index may pin nothing.
+        for text in filter(None, row.requires.split(";")):
             name, specifier = _dependency(text)
             fact = matrix.fact(row, key, f"{key} needs {name} {range_text(specifier)}".rstrip())
             relations.append(requires(fact, Term(name, specifier)))

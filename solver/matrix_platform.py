@@ -14,6 +14,7 @@ from .matrix_facts import (
     CUDA_MISMATCH,
     CUDNN_MISMATCH,
     SYSTEM_CUDA_MISMATCH,
+    UNTESTED_CUDA,
     WITHDRAWN,
     Matrix,
     minor_series,
@@ -59,10 +60,14 @@ FLAVOURS = {
 # are then ranges, which the engine handles at least cost.
 _IN_A_ROW = ("base", "runtime", "cudnn-runtime", "cudnn-devel", "devel")
 
+MIXED = "a CPU build is installed though gpu is true: a line asks for it, and it uses no GPU"
+
 NOTES = {
     WITHDRAWN: "a release is chosen that upstream has withdrawn, for nothing else will do",
     CUDA_BUILD_WITHOUT_GPU: "a CUDA build is installed though the project uses no GPU: "
     "it works and is larger than a CPU build",
+    UNTESTED_CUDA: "tensorflow was tested with an older CUDA than that of the image; "
+    "NVIDIA keeps the two compatible",
     SYSTEM_CUDA_MISMATCH: "the CUDA of the image is not the one that the other packages are built "
     "for; those use the libraries that they bring",
     CUDA_MISMATCH: "not all packages are built for the same CUDA; "
@@ -118,7 +123,8 @@ def images(matrix: Matrix) -> Iterator[Candidate]:
 def accelerators(_: Matrix) -> Iterator[Candidate]:
     """What the project computes on."""
     for order, label in enumerate(("cpu", "mixed", "cuda")):
-        yield Candidate(ACCELERATOR, label, order=order)
+        notes = (MIXED,) if label == "mixed" else ()
+        yield Candidate(ACCELERATOR, label, order=order, notes=notes)
 
 
 def compromises(name: str) -> Iterator[Candidate]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from msgspec.structs import replace
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from ..compat.tables import Tables
 from ..errors import Fault, UserError
@@ -16,7 +17,13 @@ from .matrix import gpu_capability
 from .requirement import Requirement
 from .universe import Candidate, Universe
 
-__all__ = ["driver_requirement", "gpu_requirement", "overridden", "override_requirements"]
+__all__ = [
+    "driver_requirement",
+    "gpu_requirement",
+    "overridden",
+    "override_requirements",
+    "unknown_package",
+]
 
 DRIVER = "driver"
 GPU_CAPABILITY = "gpu-capability"
@@ -24,6 +31,9 @@ GPU_CAPABILITY = "gpu-capability"
 # A driver named by its branch alone (`535`) stands for the newest of the branch, and no release
 # of a branch is numbered as high as this.
 _BRANCH_END = 9999
+
+# Packages of which cog.yaml asks for a series: `python_version: "3.12"` is any 3.12.
+_BY_SERIES = frozenset({"cuda", "cudnn", "python", "system-cuda", "system-cudnn"})
 
 _OVERRIDE = re.compile(r"\s*([A-Za-z0-9._-]*[A-Za-z0-9])\s*([=<>!~].*)")
 
@@ -55,7 +65,7 @@ def driver_requirement(text: str, universe: Universe) -> tuple[Requirement, Univ
     origin = Origin(asker="--driver", text=f"--driver {text}")
     try:
         version = Version(text)
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion, or more digits than Python reads
         hint = "write it as nvidia-smi shows it, for example 550.54.14, or its branch: 550"
         raise UserError(Fault(f"'{text}' is no driver version", origin, hint)) from None
     if len(version.release) == 1:
@@ -69,7 +79,8 @@ def driver_requirement(text: str, universe: Universe) -> tuple[Requirement, Univ
 def override_requirements(overrides: Sequence[str]) -> tuple[Requirement, ...]:
     """The requirements of a what-if.
 
-    overrides: `torch=2.4.1`, `torch==2.4.1` or `torch>=2.4,<2.6`.
+    overrides: `torch=2.4.1`, `torch==2.4.1` or `torch>=2.4,<2.6`; `python=3.12` and `cuda=12.6`
+        mean any release of that series, as the keys of cog.yaml do.
 
     Raises UserError with every override that cannot be read.
     """
@@ -78,12 +89,13 @@ def override_requirements(overrides: Sequence[str]) -> tuple[Requirement, ...]:
     for text in overrides:
         origin = Origin(asker="--override", text=f"--override {text}")
         parts = _OVERRIDE.fullmatch(text)
-        specifier = _specifier(parts[2]) if parts else None
-        if parts is None or specifier is None:
+        name = canonicalize_name(parts[1]) if parts else ""
+        specifier = _specifier(name, parts[2]) if parts else None
+        if specifier is None:
             hint = "write package=version, for example torch=2.4.1"
             faults.append(Fault(f"'{text}' is no override", origin, hint))
         else:
-            found.append(Requirement(canonicalize_name(parts[1]), specifier, origin))
+            found.append(Requirement(name, specifier, origin))
     if faults:
         raise UserError(faults)
     return tuple(found)
@@ -94,22 +106,47 @@ def overridden(
 ) -> tuple[Requirement, ...]:
     """The requirements, those on the packages of `replacing` replaced by it.
 
+    Of a line that asks for one version of several packages, as `cuda:` does of CUDA and of that in
+    the image, all of it is replaced.
+
     Raises UserError with every package that the universe does not know.
     """
-    faults = []
-    for one in replacing:
-        if one.package not in universe:
-            hint = f"{near}?" if (near := _near(one.package, universe.packages)) else ""
-            faults.append(Fault(f"the tables know no package '{one.package}'", one.origin, hint))
+    faults = [
+        unknown_package(one.package, one.origin, universe)
+        for one in replacing
+        if one.package not in universe
+    ]
     if faults:
         raise UserError(faults)
-    names = {one.package for one in replacing}
-    return tuple(sorted({*(one for one in requirements if one.package not in names), *replacing}))
+    asked = tuple(requirements)
+    by_name = {one.package: one for one in replacing}
+    by_line = {
+        (one.origin, one.specifier): by_name[one.package]
+        for one in asked
+        if one.package in by_name and one.origin.file
+    }
+    kept = []
+    for one in asked:
+        new = by_line.get((one.origin, one.specifier))
+        if one.package not in by_name:
+            kept.append(replace(new, package=one.package) if new else one)
+    return tuple(sorted({*kept, *replacing}))
 
 
-def _specifier(text: str) -> str | None:
+def unknown_package(name: str, origin: Origin, universe: Universe) -> Fault:
+    """That an option names a package that is no part of the tables."""
+    near = _near(name, universe.packages)
+    hint = (
+        f"{near}?" if near else "of other packages the index has the versions, see resolve --lock"
+    )
+    return Fault(f"the tables know no package '{name}'", origin, hint)
+
+
+def _specifier(name: str, text: str) -> str | None:
     """`=2.4.1` means `==2.4.1`; None when it is neither that nor PEP 440."""
     plain = f"={text}" if re.match(r"=[^=]", text) else text
+    if name in _BY_SERIES and re.fullmatch(r"=\s*\d+(\.\d+)?\s*", text):
+        plain = f"={text.rstrip()}.*"
     try:
         SpecifierSet(plain)
     except InvalidSpecifier:

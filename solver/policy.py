@@ -16,17 +16,21 @@ from .universe import Candidate, Package, Universe
 
 __all__ = ["COMPROMISES", "POLICIES", "Policy", "Preference", "Step", "complete", "ranking"]
 
-Preference = Literal["newest", "newest-release", "oldest", "oldest-release", "smallest", "absent"]
+Preference = Literal[
+    "newest", "newest-release", "oldest", "oldest-release", "smallest", "absent", "present"
+]
 """newest, oldest: by version (or by `order` of an opaque label).
 newest-release, oldest-release: by version without its local part, so `2.7.1+cpu` and `2.7.1+cu128`
 are equally good and a later step decides between them.
 smallest: by size, unknown sizes last.
 absent: only whether the package is there at all.
+present: that it is there, for the sake of a line that asks for it on some Pythons only; no policy
+has such a step, it is the first where there is such a line.
 """
 
 
 class Step(Struct, frozen=True):
-    """One wish about one package; being absent is always better than any candidate."""
+    """One wish about one package; absence is better than any candidate, but for `present`."""
 
     package: str
     prefer: Preference = "newest"
@@ -59,7 +63,7 @@ def ranking(package: Package, prefer: Preference) -> tuple[tuple[int, ...], ...]
 
 def _ranking(package: Package, prefer: Preference) -> tuple[tuple[int, ...], ...]:
     candidates = package.candidates
-    if prefer == "absent":
+    if prefer in {"absent", "present"}:
         return (tuple(range(len(candidates))),)
     key = _KEYS.get(prefer)
     keys: list[Any] = [key(candidate) for candidate in candidates] if key else []
@@ -108,6 +112,7 @@ COMPANIONS = ("torchvision", "torchaudio", "jaxlib", "triton")
 COMPROMISES = (
     "withdrawn-release",
     "cuda-build-without-gpu",
+    "untested-cuda",
     "system-cuda-mismatch",
     "cuda-mismatch",
     "cudnn-mismatch",

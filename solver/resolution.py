@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec import Struct
 
+from ..errors import Fault, UserError
 from ..origin import Origin
 
 if TYPE_CHECKING:
@@ -49,16 +50,25 @@ class BaseImage(Struct, frozen=True):
     provides: Mapping[str, str] = msgspec.field(default_factory=dict)
 
     @property
+    def pinned_ref(self) -> str:
+        """The reference, with the digest where it is known."""
+        return f"{self.ref}@{self.digest}" if self.digest else self.ref
+
+    @property
     def is_known(self) -> bool:
         """Whether the tables describe the image; else only what the user says of it is known."""
         return "os" in self.provides
 
 
 class BaseImages(Struct, frozen=True):
-    """The image in which the project is built and the one on which it runs; often the same."""
+    """The image in which the project is built and the one on which it runs; often the same.
+
+    tools: in which the build's own tools are fetched, where a lock has pinned another one for it.
+    """
 
     build: BaseImage
     runtime: BaseImage
+    tools: BaseImage | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +88,11 @@ class Resolution:
 
     def __getitem__(self, package: str) -> Choice:
         choice = self.get(package)
+        if choice is None and self.lock is not None:
+            from .lock import LOCK_FILE, RELOCK
+
+            message = f"it is damaged: its matrix has no {package}"
+            raise UserError(Fault(message, Origin(LOCK_FILE), RELOCK))
         if choice is None:
             raise KeyError(package)
         return choice

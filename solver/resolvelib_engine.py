@@ -18,7 +18,7 @@ from resolvelib.resolvers import Resolution
 from .policy import Policy, complete, ranking
 from .requirement import Requirement
 from .selection import Interval, Selector
-from .universe import Candidate, Relation, Term, Universe
+from .universe import PYTHON, Candidate, Fact, Relation, Term, Universe
 
 __all__ = ["MAX_ROUNDS", "UniverseProvider", "search"]
 
@@ -135,6 +135,17 @@ class UniverseProvider(AbstractProvider[Demand, Option, str]):
             return [_Wanted(candidate.term), *self._everything]
         return [*map(self._demand, candidate.relations), *self._everything]
 
+    def demanded(self, requirement: Requirement) -> Demand:
+        """What a requirement demands; one for some Pythons only has another Python as a way out."""
+        term = Term(requirement.package, requirement.specifier, absent_ok=not requirement.brings)
+        if not requirement.pythons:
+            return _Wanted(term)
+        python = self._universe[PYTHON].candidates if PYTHON in self._universe else ()
+        admitted = self._positions(Term(PYTHON, requirement.pythons)) if python else ()
+        others = (one for i, one in enumerate(python) if i not in admitted)
+        other = Term(PYTHON, labels=frozenset(one.label for one in others), absent_ok=True)
+        return self._demand(Relation(Fact("", 0, "", "a line with a marker"), (other, term)))
+
     def _demand(self, relation: Relation) -> Demand:
         if len(relation.any_of) == 1:
             return _Wanted(relation.any_of[0])
@@ -181,12 +192,15 @@ def search(
 
     Raises resolvelib.ResolutionTooDeep after MAX_ROUNDS.
     """
-    demands = [_Wanted(Term(one.package, one.specifier)) for one in sorted(requirements)]
-    quick = _search(UniverseProvider(universe, policy), demands)
-    return quick or _search(UniverseProvider(universe, policy, thorough=True), demands)
+    wanted = sorted(requirements)
+    quick = _search(UniverseProvider(universe, policy), wanted)
+    return quick or _search(UniverseProvider(universe, policy, thorough=True), wanted)
 
 
-def _search(provider: UniverseProvider, demands: Sequence[Demand]) -> dict[str, Candidate] | None:
+def _search(
+    provider: UniverseProvider, requirements: Iterable[Requirement]
+) -> dict[str, Candidate] | None:
+    demands = [provider.demanded(one) for one in requirements]
     # Not its `Resolver`: that sorts out what nobody needs by recursion, without end in a cycle.
     resolution: Resolution[Demand, Option, str] = Resolution(provider, BaseReporter())
     try:

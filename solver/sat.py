@@ -16,7 +16,7 @@ from .encoding import Encoding
 from .policy import Policy, Step, complete, ranking
 from .requirement import Requirement
 from .selection import intervals_of
-from .universe import Candidate, Fact, Package, Universe
+from .universe import PYTHON, Candidate, Fact, Package, Universe
 
 __all__ = ["Decision", "Engine", "Optimum"]
 
@@ -157,13 +157,20 @@ class Engine:
         if settle:
             assumptions = self._settled(assumptions)
         decisions = []
-        needed = {requirement.package for requirement in self.requirements}
-        for step in complete(policy, self.encoding.universe).steps:
+        needed = {one.package for one in self.requirements if one.is_certain}
+        wishes = self._conditional()
+        first = (Step(name, "present") for name in wishes)
+        for step in (*first, *complete(policy, self.encoding.universe).steps):
             name = step.package
             if name not in self.encoding.universe or (only is not None and name not in only):
                 continue
             literal: int | None
-            if name in self._found:
+            if step.prefer == "present":
+                literal = wishes[name]
+                if not self.solve([*assumptions, literal]):
+                    continue
+                needed.add(name)
+            elif name in self._found:
                 package = self.encoding.packages[name]
                 groups = ranking(package, step.prefer)
                 absent_ok = name not in needed
@@ -180,6 +187,19 @@ class Engine:
             if settle:
                 assumptions = self._settled(assumptions)
         return Optimum(self.chosen(), tuple(decisions))
+
+    def _conditional(self) -> Mapping[str, int]:
+        """For each package that lines bring in on some Pythons only, that one of them does.
+
+        It is the first wish: else the best Python would be one to which no such line applies.
+        """
+        found: dict[str, list[str]] = {}
+        for one in self.requirements:
+            if one.brings and one.pythons and PYTHON in self.encoding.universe:
+                found.setdefault(one.package, []).append(one.pythons)
+        return {
+            name: self.encoding.python_in(specifiers) for name, specifiers in sorted(found.items())
+        }
 
     def _settled(self, literals: Sequence[int]) -> list[int]:
         """Make the literals true for good; what is left to assume: nothing."""

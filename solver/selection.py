@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 
 from packaging.specifiers import Specifier
 from packaging.version import Version
@@ -111,7 +112,7 @@ class Selector:
         if package.opaque:
             return _opaque_clause(package, clause)
         return package.once(
-            ("clause", clause), lambda: _clause(_versions(package), Specifier(clause))
+            ("clause", clause), lambda: _clause(_versions(package), _specifier(clause))
         )
 
 
@@ -144,7 +145,7 @@ def _clause(versions: list[Version], clause: Specifier) -> tuple[Interval, ...]:
 
     operator, text = clause.operator, clause.version
     end = len(versions)
-    if operator == "===" or (operator == "<" and Version(text).is_postrelease):
+    if operator == "===" or (operator == "<" and _parsed(text).is_postrelease):
         # Neither is an interval: `===` compares text, `<2.5.post1` has 2.5 but not 2.5rc1.
         return intervals_of(i for i, version in enumerate(versions) if admits(version))
     if operator == "!=":
@@ -153,7 +154,7 @@ def _clause(versions: list[Version], clause: Specifier) -> tuple[Interval, ...]:
         return _equal(versions, text)
     if operator == ">":
         return _interval(_first(versions, 0, admits), end)
-    version = Version(text)
+    version = _parsed(text)
     if operator == "<=":
         return _interval(0, _end(versions, version))
     if operator == ">=":
@@ -167,7 +168,7 @@ def _clause(versions: list[Version], clause: Specifier) -> tuple[Interval, ...]:
 
 def _equal(versions: list[Version], text: str) -> tuple[Interval, ...]:
     """The positions of one version, or of all that begin with it; `!=` admits all others."""
-    version = Version(text.removesuffix(".*"))
+    version = _parsed(text.removesuffix(".*"))
     if not text.endswith(".*"):
         return _interval(bisect_left(versions, version), _end(versions, version))
     count = len(version.release)
@@ -205,7 +206,18 @@ def _interval(start: int, end: int) -> tuple[Interval, ...]:
 
 def _dev(version: Version) -> Version:
     """What sorts before every pre-release of a release."""
-    return Version(f"{version}.dev0")
+    return _parsed(f"{version}.dev0")
+
+
+# The rows of many packages name the same few versions, and reading one takes a regular expression.
+@cache
+def _parsed(text: str) -> Version:
+    return Version(text)
+
+
+@cache
+def _specifier(clause: str) -> Specifier:
+    return Specifier(clause)
 
 
 def _first(versions: list[Version], start: int, holds: Callable[[Version], bool]) -> int:

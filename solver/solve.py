@@ -4,20 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from packaging.specifiers import SpecifierSet
+
 from ..origin import Origin
 from .conflict import Conflict
+from .matrix_facts import ACCELERATOR
 from .policy import COMPROMISES, POLICIES, Policy
 from .problem import IMAGES, prepare
 from .requirement import Requirement
 from .resolution import BaseImage, BaseImages, Choice, Resolution
 from .sat import Engine
 from .silent import MetadataSource
-from .universe import Candidate, Universe
+from .universe import PYTHON, Candidate, Universe
 
 # Packages that are facts about the image and never installed.
 OF_IMAGES = ("glibc", "os")
 
-__all__ = ["all_versions", "askers", "needs", "resolution_of", "resolve"]
+WITHOUT_CUDA = (
+    "gpu is true, and nothing that the tables know of brings CUDA: if a package takes it from the "
+    "image, as onnxruntime-gpu does, set cuda in build"
+)
+
+__all__ = ["all_versions", "askers", "holds", "needs", "resolution_of", "resolve"]
 
 
 def resolve(
@@ -91,8 +99,11 @@ def resolution_of(
         for name, candidate in sorted(chosen.items())
         if name not in IMAGES and name not in COMPROMISES and name not in assumed
     )
-    notes = sorted({note for candidate in chosen.values() for note in candidate.notes})
-    return Resolution(choices, BaseImages(*images), tuple(notes))
+    notes = {note for candidate in chosen.values() for note in candidate.notes}
+    accelerator = chosen.get(ACCELERATOR)
+    if accelerator and accelerator.label == "cuda" and "cuda" not in chosen and not assumed:
+        notes.add(WITHOUT_CUDA)
+    return Resolution(choices, BaseImages(*images), tuple(sorted(notes)))
 
 
 def _image(candidate: Candidate | None) -> BaseImage:
@@ -111,9 +122,11 @@ def askers(
     packages that need it.
     """
     origins: dict[str, set[Origin]] = {name: set() for name in chosen}
+    limits: dict[str, set[Origin]] = {name: set() for name in chosen}
     for requirement in requirements:
-        if requirement.package in origins:
-            origins[requirement.package].add(requirement.origin)
+        if requirement.package in chosen and holds(requirement, chosen):
+            found = origins if requirement.brings else limits
+            found[requirement.package].add(requirement.origin)
     named = {name for name, found in origins.items() if found}
     for root in sorted(named):
         seen = set(named)
@@ -124,7 +137,16 @@ def askers(
                     seen.add(needed)
                     origins[needed] |= origins[root]
                     queue.append(needed)
-    return {name: tuple(sorted(found)) for name, found in origins.items()}
+    return {name: tuple(sorted(found | limits[name])) for name, found in origins.items()}
+
+
+def holds(requirement: Requirement, chosen: Mapping[str, Candidate]) -> bool:
+    """Whether a requirement asks anything of the Python that was chosen."""
+    if not requirement.pythons:
+        return True
+    version = chosen[PYTHON].version if PYTHON in chosen else None
+    asked = SpecifierSet(requirement.pythons)
+    return version is not None and asked.contains(version, prereleases=True)
 
 
 def needs(candidate: Candidate, chosen: Mapping[str, Candidate]) -> tuple[str, ...]:

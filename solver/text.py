@@ -36,18 +36,25 @@ ALIKE = 3
 
 
 def resolution_text(resolution: Resolution) -> str:
-    """A table: package, version, where it comes from, because of which line; then the images."""
+    """A table: package, version, where it comes from, because of which line; then the images.
+
+    The indexes stand below it, numbered: with them in it no line would fit a terminal.
+    """
+    indexes = sorted({choice.index for choice in resolution if choice.index})
+    places = {index: f"[{number}]" for number, index in enumerate(indexes, 1)}
     rows = [("package", "version", "from", "because of")]
     rows += [
         (
             choice.package,
             choice.version,
-            choice.index or "-",
+            places.get(choice.index, "-"),
             _origins_text(choice.because) + (f"; facts: {choice.facts}" if choice.facts else ""),
         )
         for choice in resolution
     ]
     lines = _table(rows)
+    if places:
+        lines += ["", *(f"{number} {index}" for index, number in places.items())]
     images = resolution.base_images
     if images.build.ref or images.runtime.ref:
         lines += ["", *_images(images.build, images.runtime)]
@@ -83,8 +90,14 @@ def _absence_text(why: Why) -> str:
     if not why.links:
         return f"{why.package} is not part of the image: nothing asks for it.\n"
     links = dict.fromkeys(f"  {_link(link, why.package)}" for link in why.links)
-    told = "what speaks of it is met in another way"
-    return "\n".join([f"{why.package} is not part of the image: {told}", *links]) + "\n"
+    if why.decided:
+        told = f"{why.package} is not part of the image: what speaks of it is met in another way"
+    else:
+        told = (
+            f"{why.package} is no part of the tables: the newest version on the index that fits\n"
+            "is installed, or that of the lock (cogpack resolve --lock)"
+        )
+    return "\n".join([told, *links]) + "\n"
 
 
 def versions_text(package: str, candidates: Sequence[Candidate]) -> str:
@@ -98,6 +111,8 @@ def versions_text(package: str, candidates: Sequence[Candidate]) -> str:
 def preferred_text(preferred: Preferred) -> str:
     """What mattered more than a candidate: `the newest torch is preferred to it: 2.7.1`."""
     step = preferred.step
+    if step.prefer == "present":
+        return f"an image with {step.package} is preferred"
     if not preferred.label:
         if preferred.avoided:
             return f"it would only do with a compromise: {preferred.avoided}"
@@ -121,7 +136,7 @@ def origin_text(origin: Origin) -> str:
     """`torch==2.4.1 (requirements.txt:2)` for an origin alone."""
     if origin.file:
         return f"{origin.text} ({origin.where})" if origin.text else origin.where
-    return origin.asker or origin.text
+    return origin.text or origin.asker
 
 
 def fix_text(fix: Fix) -> str:
@@ -255,6 +270,7 @@ _WISHES: dict[Preference, str] = {
     "oldest-release": "the oldest",
     "smallest": "the smallest",
     "absent": "no",
+    "present": "any",
 }
 
 

@@ -17,6 +17,7 @@ from packaging.version import Version
 
 __all__ = [
     "BUILD_IMAGE",
+    "PYTHON",
     "RUNTIME_IMAGE",
     "Candidate",
     "Fact",
@@ -30,6 +31,7 @@ __all__ = [
 
 BUILD_IMAGE = "build-image"
 RUNTIME_IMAGE = "runtime-image"
+PYTHON = "python"
 
 Answer = TypeVar("Answer")
 

@@ -14,6 +14,7 @@ from .problem import IMAGES, prepare
 from .requirement import Requirement
 from .sat import Decision, Engine, Optimum
 from .silent import MetadataSource
+from .solve import holds
 from .universe import Candidate, Fact, Package, Universe
 
 __all__ = ["Link", "Preferred", "Refusal", "Why", "why"]
@@ -60,13 +61,15 @@ class Refusal:
 class Why:
     """The explanation of one package; chosen is None when the package is not there.
 
-    links: of a package that is not there, the facts that speak of it and are met without it.
+    links: of a package that is not there, the lines and facts that speak of it and are met without
+        it. decided: whether the tables have the package at all.
     """
 
     package: str
     chosen: Candidate | None
     links: tuple[Link, ...]
     refusals: tuple[Refusal, ...]
+    decided: bool = True
 
 
 def why(
@@ -80,6 +83,7 @@ def why(
 
     Raises UserError as `resolve` does.
     """
+    requirements = sorted(requirements)
     problem = prepare(requirements, universe, source)
     with Engine(problem.universe, problem.requirements, explain=True) as engine:
         optimum = engine.optimum(policy or POLICIES["newest"])
@@ -90,7 +94,14 @@ def why(
                 return Conflict(explained(problem, plain))
         chosen = optimum.chosen.get(package)
         if chosen is None:
-            return Why(package, None, _met_without(package, optimum.chosen), ())
+            said = (Link(package, one) for one in requirements if one.package == package)
+            return Why(
+                package,
+                None,
+                (*said, *_met_without(package, optimum.chosen)),
+                (),
+                package in universe,
+            )
         links = _links(package, problem.requirements, optimum.chosen)
         return Why(package, chosen, links, _refusals(engine, package, optimum))
 
@@ -103,7 +114,11 @@ def _links(
     queue, seen = [package], {package}
     while queue:
         name = queue.pop(0)
-        found += [Link(name, one) for one in requirements if one.package == name]
+        found += [
+            Link(name, one, narrows=not one.brings)
+            for one in requirements
+            if one.package == name and holds(one, chosen)
+        ]
         links = sorted(_facts_about(name, chosen), key=lambda one: (one.narrows, one))
         found += [one for one in links if name == package or not one.narrows]
         for link in links:
@@ -169,7 +184,11 @@ def _core(engine: Engine, wanted: int, optimum: Optimum, settled: int) -> tuple[
 
 def _earlier(engine: Engine, decisions: Iterable[Decision]) -> list[int]:
     """The literals of what was preferred; what a requirement leaves no choice of never was."""
-    asked = [(engine.encoding.packages[one.package], one.specifier) for one in engine.requirements]
+    asked = [
+        (engine.encoding.packages[one.package], one.specifier)
+        for one in engine.requirements
+        if one.is_certain
+    ]
     given = {
         package.name
         for package, specifier in asked

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from cogpack.solver.requirement import Requirement
 from cogpack.solver.text import conflict_text
 from cogpack.stacks.compose import load
 from cogpack.stacks.solve import solve
-from support.projects import write_project
+from support.projects import planned, write_project
 
 
 def accelerator(folder: Path) -> Requirement:
@@ -65,3 +66,67 @@ def test_a_cudnn_that_no_image_has_is_moved_to_one_that_there_is(tmp_path: Path)
     text = conflict_text(found)
     assert "only NVIDIA's cudnn images of CUDA 11.0.3 to 12.2.2 have cuDNN 8" in text
     assert "To mend it, one of:\n  set cudnn to 9, cog.yaml:" in text
+
+
+def image_of(folder: Path, settings: str) -> str:
+    return planned(write_project(folder, settings)).base.runtime
+
+
+def test_cuda_in_the_image_is_cuda_with_cudnn(tmp_path: Path) -> None:
+    pinned = '  gpu: true\n  cuda: "12.4"\n  python_packages: '
+    assert "12.4.1-cudnn-runtime" in image_of(tmp_path, f"{pinned}[onnxruntime-gpu]")
+    assert "12.4.1-runtime" in image_of(tmp_path, f"{pinned}[torch==2.5.1]")
+
+
+@pytest.mark.parametrize(
+    "settings", ['  cuda: "12.4"\n  cudnn: "9"', '  gpu: false\n  cuda: "12.4"']
+)
+def test_without_a_gpu_the_pins_bring_no_cuda(tmp_path: Path, settings: str) -> None:
+    assert "nvidia" not in image_of(tmp_path, settings)
+    assert "nvidia" in image_of(tmp_path, f"{settings}\ncogpack: {{system_cuda: true}}")
+
+
+def test_a_slim_image_looks_for_the_driver_where_nvidias_images_do(tmp_path: Path) -> None:
+    env = planned(write_project(tmp_path, "  gpu: true")).config.env
+    assert env["LD_LIBRARY_PATH"] == "/usr/local/nvidia/lib:/usr/local/nvidia/lib64"
+    env = planned(write_project(tmp_path, '  gpu: true\n  cuda: "12.4"')).config.env
+    assert "LD_LIBRARY_PATH" not in env
+    assert "LD_LIBRARY_PATH" not in planned(write_project(tmp_path)).config.env
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "nvcc -o x x.cu",
+        "/usr/local/cuda/bin/nvcc x.cu",
+        "cd kernels && nvcc;ls",
+        "CUDA_HOME=/usr/local/cuda make",
+        "make CUDA_PATH=/usr/local/cuda",
+        "export PATH=$PATH:/usr/local/cuda/bin; make",
+        "export TORCH_CUDA_ARCH_LIST='8.0;9.0' && pip install .",
+        "CMAKE_ARGS='-DGGML_CUDA=on' pip install llama-cpp-python",
+    ],
+)
+def test_a_step_that_compiles_for_cuda_asks_for_the_toolkit(tmp_path: Path, step: str) -> None:
+    assert asks_for_toolkit(tmp_path, step)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "echo 'no nvcc here'",
+        "make  # without nvcc",
+        "apt-get install -y cuda-nvcc-12-4",
+        "CMAKE_ARGS=-DGGML_CUDA=off pip install llama-cpp-python",
+        "pip install torch --index-url https://example.com/whl/cu128",
+        "echo it's",
+    ],
+)
+def test_a_step_that_only_speaks_of_it_does_not(tmp_path: Path, step: str) -> None:
+    assert not asks_for_toolkit(tmp_path, step)
+
+
+def asks_for_toolkit(folder: Path, step: str) -> bool:
+    write_project(folder, f"  gpu: true\n  run:\n    - {json.dumps(step)}")
+    asked = Cuda().requirements(read_project(folder))
+    return any(one.package == "cuda-toolkit" for one in asked)

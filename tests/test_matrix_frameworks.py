@@ -155,6 +155,33 @@ def test_tensorflow_takes_cuda_from_the_image_only_when_it_must(version: str, im
     assert found["tensorflow-cuda"].version == mode
 
 
+def test_tensorflow_runs_on_a_newer_cuda_of_its_major_that_the_user_asks_for() -> None:
+    found = solved(GPU, "system-cuda==11.8.*", "tensorflow==2.11.1")
+    assert found["system-cuda"].version == "11.8.0"
+    assert any("tensorflow was tested with an older CUDA" in text for text in found.warnings)
+    assert not any("older CUDA" in text for text in solved(GPU, "tensorflow==2.11.1").warnings)
+    conflict = refused(GPU, "system-cuda==12.1.*", "tensorflow==2.11.1")
+    assert (
+        "tensorflow 2.11.1 works with the libraries of CUDA 11.2 to 11.8 alone, "
+        "if the image brings them" in facts(conflict)
+    )
+
+
+def test_no_other_cuda_stands_in_where_nvidia_says_so_of_none() -> None:
+    conflict = refused(GPU, "system-cuda==11.2.*", "tensorflow==2.4.4", "python==3.8.*")
+    assert any("libraries of CUDA 11.0 alone" in text for text in facts(conflict))
+
+
+def test_a_gpu_project_that_nothing_brings_cuda_to_is_told_so() -> None:
+    def told(*lines: str) -> bool:
+        return any("of brings CUDA" in text for text in solved(*lines).warnings)
+
+    assert told(GPU, "python==3.12.*")
+    assert not told(GPU, "torch==2.8.0")
+    assert not told(GPU, "system-cuda==12.4.*")
+    assert not told(CPU, "python==3.12.*")
+
+
 def test_tensorflow_on_a_cpu_needs_no_cuda() -> None:
     found = solved(CPU, "tensorflow==2.13.1")
     assert not {"cuda", "driver", "tensorflow-cuda"} & {choice.package for choice in found}

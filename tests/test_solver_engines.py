@@ -79,7 +79,7 @@ def check_optimum(
     assert (optimum and optimum.chosen) == (settled and settled.chosen)
     assert (optimum is None) == (not solutions)
     if optimum is not None:
-        assert dict(optimum.chosen) == dict(best(universe, policy, solutions))
+        assert dict(optimum.chosen) == dict(best(universe, policy, solutions, requirements))
 
 
 def check_resolvelib(
@@ -146,7 +146,8 @@ def test_refusals_are_true(
         return
     world = prepare(requirements, universe).universe
     solutions = [one for one in assignments(world) if valid(one, requirements)]
-    chosen = best(world, POLICIES["newest"], solutions).get(package) if solutions else None
+    optimum = best(world, POLICIES["newest"], solutions, requirements) if solutions else {}
+    chosen = optimum.get(package)
     assert chosen == outcome.chosen
     everything = list(assignments(world))
     for refusal in outcome.refusals:

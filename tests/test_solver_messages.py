@@ -181,11 +181,13 @@ def test_the_table_of_a_resolution() -> None:
     image = "docker.io/library/python:3.12.11-slim"
     index = "https://download.pytorch.org/whl/cu128"
     assert resolution_text(outcome).splitlines() == [
-        f"package  version      from{' ' * (len(index) - 4)}  because of",
-        f"cuda     12.8         -{' ' * (len(index) - 1)}  gpu: true (cog.yaml:2)",
-        f"driver   525.60.13    -{' ' * (len(index) - 1)}  gpu: true (cog.yaml:2)",
-        f"python   3.12.11      -{' ' * (len(index) - 1)}  python_version: 3.12 (cog.yaml:3)",
-        f"torch    2.7.1+cu128  {index}  torch==2.7.1 (requirements.txt:1)",
+        "package  version      from  because of",
+        "cuda     12.8         -     gpu: true (cog.yaml:2)",
+        "driver   525.60.13    -     gpu: true (cog.yaml:2)",
+        "python   3.12.11      -     python_version: 3.12 (cog.yaml:3)",
+        "torch    2.7.1+cu128  [1]   torch==2.7.1 (requirements.txt:1)",
+        "",
+        f"[1] {index}",
         "",
         f"base image: {image}",
     ]
