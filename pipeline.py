@@ -5,9 +5,12 @@ It loads gRPC through the client, so it is imported only where a build is about 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from packaging.utils import canonicalize_name
 
 from .errors import BuilderError, CogpackError, Failure, Fault, UserError
 from .llb.capabilities import Capabilities
@@ -32,7 +35,7 @@ from .project.values import image_name_fault
 from .references import qualified
 from .solver.lock import LOCK_FILE
 
-__all__ = ["Built", "Request", "build_plan", "daemon_facts", "image_exports"]
+__all__ = ["Built", "Request", "build_plan", "check_secrets", "daemon_facts", "image_exports"]
 
 _MOVE = "run cogpack resolve --upgrade build_image to take the image that there is now"
 
@@ -71,7 +74,7 @@ def build_plan(
     Raises UserError when the project is at fault (a step that its lines asked for fails, an image
     that it names does not exist, a secret is missing), and the failures of `Client.solve`.
     """
-    _check_secrets(plan, request.secrets)
+    check_secrets(plan, request.secrets)
     images, capabilities = daemon_facts(plan, client)
     session = new_session_id()
     compiled = compile_plan(plan, images=images, capabilities=capabilities, session=session)
@@ -142,8 +145,11 @@ def image_exports(
     )
 
 
-def _check_secrets(plan: Plan, given: Mapping[str, bytes]) -> None:
-    """Before anything is built: a missing secret would only show minutes later."""
+def check_secrets(plan: Plan, given: Collection[str]) -> None:
+    """Refuse a plan that needs secrets which are not there: building would show it minutes later.
+
+    given: the ids of those that are. Raises UserError with every one that is missing.
+    """
     faults = {}
     for stage, mount in secret_mounts(plan):
         if mount.required and mount.id not in given:
@@ -200,12 +206,13 @@ def _missing_image(error: ImageNotFound, plan: Plan) -> Failure:
         message = f"the image {error.ref} was not found: {error.reason}"
         return UserError(Fault(message, Origin(LOCK_FILE), hint=_MOVE))
     reason = asked.because[0]
+    moved = f"; where the digest is the lock's, {_MOVE}" if "@" in error.ref else ""
     return UserError(
         Fault(
             f"the image {error.ref} was not found: {error.reason}",
             Origin(reason.file, reason.line, reason.text, reason.asker),
             hint="check its name and tag, and that it exists for this platform; for a private one "
-            "log in first: docker login; where the digest is the lock's, " + _MOVE,
+            f"log in first: docker login{moved}",
         )
     )
 
@@ -219,7 +226,7 @@ def _failed_step(error: StepFailed, plan: Plan, compiled: CompiledPlan) -> Failu
     commands = [op.command for op in stage.ops if isinstance(op, Exec)]
     lines += _indented("the command was:", [line for one in commands for line in one.splitlines()])
     lines += _indented("its last lines were:", error.log)
-    origin = _origin(stage)
+    origin = _origin(stage, " ".join(error.log))
     failure = UserError if origin is not None and origin.file else BuilderError
     return failure(Fault("\n".join(lines), origin))
 
@@ -228,9 +235,21 @@ def _indented(heading: str, lines: Sequence[str]) -> list[str]:
     return [heading, *(f"  {line}" for line in lines)] if lines else []
 
 
-def _origin(stage: Stage) -> Origin | None:
-    """The first line of the project that a stage came from, else whatever asked for it."""
-    reasons = sorted(stage.reasons, key=lambda reason: (not reason.file, reason.file, reason.line))
+def _origin(stage: Stage, log: str = "") -> Origin | None:
+    """The first line of the project that a stage came from, else whatever asked for it.
+
+    log: what the stage printed; a line whose package is named in it counts before the others.
+    """
+    told = {canonicalize_name(word) for word in re.findall(r"[\w.-]*\w", log)}
+
+    def is_told(text: str) -> bool:
+        found = re.match(r"[\w.-]*\w", text)
+        return found is not None and canonicalize_name(found[0]) in told
+
+    reasons = sorted(
+        stage.reasons,
+        key=lambda one: (not one.file, not is_told(one.text), one.file, one.line),
+    )
     if not reasons:
         return None
     first = reasons[0]

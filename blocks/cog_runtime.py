@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from ..compat.tables import Tables
 from ..plan import parts
 from ..project import Project
 from ..solver.requirement import Requirement
@@ -36,12 +37,14 @@ class CogRuntime(Block):
 
     def requirements(self, project: Project) -> tuple[Requirement, ...]:
         config = project.config
-        specifier, origin = "", self.origin
+        names, specifier, origin = ["cog", "coglet"], "", self.origin
         if config is not None and config.build.sdk_version:
             version = config.build.sdk_version
             specifier = ">=0.dev0" if version == PRERELEASE else f"=={version}"
             origin = config.origin("build.sdk_version")
-        return tuple(Requirement(name, specifier, origin) for name in ("cog", "coglet"))
+            if _stands_alone(version):
+                names.remove("coglet")
+        return tuple(Requirement(name, specifier, origin) for name in names)
 
     def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
         if resolution.lock is None:
@@ -56,7 +59,8 @@ class CogRuntime(Block):
         )
 
     def _install(self, project: Project, resolution: Resolution, composer: Composer) -> None:
-        wanted = [f"{name}=={resolution[name].version}" for name in ("cog", "coglet")]
+        server = (resolution.get(name) for name in ("cog", "coglet"))
+        wanted = [f"{one.package}=={one.version}" for one in server if one is not None]
         install = parts.Exec(
             # What is installed becomes a constraint: the server must get along with the project's
             # own pins, and never move them.
@@ -77,6 +81,14 @@ class CogRuntime(Block):
             because=resolution["cog"].because,
         )
         composer.export("app", stage)
+
+
+def _stands_alone(version: str) -> bool:
+    """Whether the tables know this cog as one of the first, which had no coglet."""
+    return any(
+        row.package == "cog" and str(row.version) == version and not row.coglet
+        for row in Tables.load().cog
+    )
 
 
 def _reference(project: Project) -> dict[str, str]:

@@ -1,8 +1,9 @@
 """The user's own commands as stages: what `pre_install` and `run` have in common.
 
 Their pip installs into the image's virtual environment, though that has no pip of its own: a copy
-is mounted for `python -m pip` and `pip`, and a pip of the base is told where to install. None of
-it stays in a layer.
+is mounted for `python -m pip` and `pip`, and a pip of the base is told where to install. uv, which
+Cog's images have, is mounted too, and installs into the same place, `--system` or not. None of it
+stays in a layer.
 """
 
 from __future__ import annotations
@@ -13,7 +14,17 @@ from typing import TYPE_CHECKING
 
 from ..plan import parts
 from ..project.project import Command
-from .layout import FIXED_TIME, PIP, PIP_ENV, PIP_FOLDER, UV_STAGE, pip_mounts, script
+from .layout import (
+    FIXED_TIME,
+    PIP,
+    PIP_ENV,
+    PIP_FOLDER,
+    PYTHON,
+    UV_STAGE,
+    pip_mounts,
+    script,
+    uv_cache,
+)
 
 if TYPE_CHECKING:
     from ..plan.composer import Composer
@@ -24,6 +35,15 @@ _LAUNCHER = "/opt/pip-launcher"
 
 # On every image's PATH, and behind the pip that images of Python have.
 _PROGRAMS = ("/usr/local/sbin/pip", "/usr/local/sbin/pip3")
+_UV_PROGRAM = "/usr/local/sbin/uv"
+
+_ENV = {
+    **PIP_ENV,
+    # As in Cog's builds: packages that ask questions take the usual answer.
+    "DEBIAN_FRONTEND": "noninteractive",
+    "UV_LINK_MODE": "copy",
+    "UV_PYTHON": PYTHON,
+}
 
 
 def add_pip(composer: Composer) -> None:
@@ -58,7 +78,7 @@ def add_commands(composer: Composer, phase: str, kind: str, commands: Sequence[C
             f"{kind} {_first_line(step.command)}",
             [
                 parts.Workdir(path="/"),
-                parts.Exec(command=step.command, mounts=tuple(_mounts(step)), env=PIP_ENV),
+                parts.Exec(command=step.command, mounts=tuple(_mounts(step)), env=_ENV),
             ],
             because=(step.origin,),
         )
@@ -71,8 +91,11 @@ def _mounts(step: Command) -> list[parts.Mount]:
         for secret in step.mounts
     ]
     pip = parts.StageInput(id=PIP)
+    uv = parts.StageInput(id=UV_STAGE)
     return [
         *pip_mounts(),
+        uv_cache(),
+        parts.BindMount(source=uv, source_path="/opt/uv/bin/uv", target=_UV_PROGRAM),
         *(parts.BindMount(source=pip, source_path=_LAUNCHER, target=name) for name in _PROGRAMS),
         *secrets,
     ]

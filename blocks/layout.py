@@ -28,6 +28,7 @@ __all__ = [
     "quoted",
     "script",
     "settle_times",
+    "uv_cache",
     "uv_mounts",
 ]
 
@@ -108,10 +109,15 @@ def pip_mounts() -> tuple[parts.Mount, ...]:
     return (pip_cache(), parts.BindMount(source=pip, source_path=PIP_FOLDER, target=PIP_FOLDER))
 
 
+def uv_cache() -> parts.CacheMount:
+    """uv's own cache, shared by every build on the builder."""
+    return parts.CacheMount(id="cogpack-uv", target=UV_CACHE)
+
+
 def uv_mounts() -> tuple[parts.Mount, ...]:
     """uv, its cache and a /tmp for one command: none of them is in any layer."""
     return (
-        parts.CacheMount(id="cogpack-uv", target=UV_CACHE),
+        uv_cache(),
         parts.BindMount(
             source=parts.StageInput(id=UV_STAGE), source_path="/opt/uv", target="/run/cogpack/uv"
         ),

@@ -50,6 +50,9 @@ class OpenApi(Block):
         import json
 
         text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            # Half a character, as in a default of "\ud800": no file can hold it but as an escape.
+            text = json.dumps(document, separators=(",", ":"))
         targets = (project.predictor, project.trainer)
         because = [target.origin for target in targets if target is not None]
         file = composer.side_stage(

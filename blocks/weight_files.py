@@ -63,12 +63,16 @@ class WeightCopy(Struct, frozen=True):
 
 
 class WeightLayer(Struct, frozen=True):
-    """What becomes one layer. name: unique, fit for the id of a stage. title: for people."""
+    """What becomes one layer. name: unique, fit for the id of a stage. title: for people.
+
+    entry: of `weights`; empty for files that are in none.
+    """
 
     name: str
     title: str
     copies: tuple[WeightCopy, ...]
     origin: Origin
+    entry: str = ""
 
 
 class WeightFiles:
@@ -114,7 +118,8 @@ class WeightFiles:
             if config is not None and copies:
                 where = config.origin(f"weights[{number}].name")
                 title = f"add weights {entry.name}"
-                layers.append(WeightLayer(f"weights-{entry.name}", title, tuple(copies), where))
+                name = f"weights-{entry.name}"
+                layers.append(WeightLayer(name, title, tuple(copies), where, entry.name))
         if faults:
             raise UserError(faults)
         return tuple(layers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+from ..errors import Fault, UserError
 from ..origin import Origin
 from ..plan import parts
 from ..project import Project
@@ -40,6 +41,8 @@ class Weights(Block):
         return True
 
     def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
+        if project.config and project.config.weights and (found := self._clashes(project)):
+            raise UserError(found)
         for local in self._files.layers:
             _add(composer, local.name, local.title, _copies(local), local.origin)
         if not remote_sources(project.config):
@@ -48,6 +51,11 @@ class Weights(Block):
 
         for layer in download_layers(project, self._files.layers):
             _add(composer, layer.name, layer.title, layer.copies, layer.origin)
+
+    def _clashes(self, project: Project) -> tuple[Fault, ...]:
+        from .weight_clashes import clashes
+
+        return clashes(project, self._files.layers)
 
 
 def _add(

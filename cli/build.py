@@ -18,6 +18,7 @@ from .options import (
     offline,
     platform,
     read_secrets,
+    secret_name,
 )
 
 __all__ = ["command"]
@@ -66,18 +67,26 @@ def command(
 ) -> None:
     """Build the image of the project in DIR."""
     from ..llb.client import Client, PlainPrinter, find_daemon
-    from ..pipeline import Request, build_plan, image_exports
+    from ..pipeline import Request, build_plan, check_secrets, image_exports
     from ..project.weight_places import outside_folders
     from ..stacks.locking import load_as_locked
     from ..stacks.said import Said
     from ..stacks.weights import hub_secret
+    from .faulty import Faulty
     from .planning import plan_of
 
-    values = read_secrets(secrets, os.environ)
-    composition = load_as_locked(folder, Said(platform, base_image))
-    exports = image_exports(composition.project, tags, push, outputs)
-    plan = plan_of(composition, network, locked=locked, offline=offline, secrets=values)
+    faulty = Faulty()
+    values = faulty.attempt(lambda: read_secrets(secrets, os.environ)) or {}
+    composition = faulty.needed(lambda: load_as_locked(folder, Said(platform, base_image)))
+    exports = faulty.attempt(lambda: image_exports(composition.project, tags, push, outputs)) or ()
+    plan = faulty.needed(
+        lambda: plan_of(composition, network, locked=locked, offline=offline, secrets=values)
+    )
     values = hub_secret(plan, os.environ) | values
+    # What is wrong with one that was given is told already.
+    given = {*values, *map(secret_name, secrets)}
+    faulty.attempt(lambda: check_secrets(plan, given))
+    faulty.check()
     folders = outside_folders(composition.project.root, composition.project.config)
     endpoint = find_daemon(builder, os.environ)
     if not quiet:

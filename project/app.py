@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ..files import read_file
 from ..origin import Origin
 
 __all__ = ["APP_FILES", "App", "Script", "find_app", "find_script"]
@@ -84,12 +85,10 @@ def find_script(root: Path) -> Script | None:
 def _tree(root: Path, path: str) -> ast.Module | None:
     """The file's syntax; None without a file, and for one that only a newer Python may read."""
     try:
-        file = root / path
-        if file.stat().st_size > MAX_BYTES:
-            return None
+        source = read_file(root / path, MAX_BYTES)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # doubtful escapes in the user's strings
-            return ast.parse(file.read_bytes(), filename=path)
+            return ast.parse(source, filename=path)
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 

@@ -68,7 +68,11 @@ def _one_of(*choices: Choice) -> Kind[Choice]:
 def _mount_type(value: object) -> Literal["secret"]:
     text = text_of(value).strip()
     if text != "secret":
-        hint = "use 'type: secret', or copy the file into the project"
+        hint = (
+            "remove it: the caches of pip and uv are there without it, and no other lasts"
+            if text == "cache"
+            else "use 'type: secret', or copy the file into the project"
+        )
         refuse(f"is {show(text)}, but Cog mounts secrets only", hint)
     return "secret"
 
@@ -78,6 +82,17 @@ def _absolute(value: object) -> str:
     if not text.startswith("/") or "\0" in text:
         refuse(f"is {show(text)}, not an absolute path of the image", 'write it as "/weights"')
     return text
+
+
+def _url(value: object) -> str:
+    text = TEXT.read(value).strip()
+    # A variable may stand for the whole of it: only the build knows its value.
+    if not text.startswith(("http://", "https://", "file://", "${")) or text.split() != [text]:
+        refuse(f"is {show(text)}, not a URL", "write it as https://mirror.example/folder")
+    return text
+
+
+_URL = Kind(_url, TEXT.shown)
 
 
 def _mount_target(value: object) -> str:
@@ -223,8 +238,8 @@ class CogpackOptions(Section):
     bytecode: Literal["hash", "none"] = key(_one_of("hash", "none"), default="hash")
     user: str | None = key(USER_NAME, default=None)
     system_cuda: bool | None = key(FLAG, default=None)
-    python_mirror: str | None = key(TEXT, default=None)
-    python_downloads: str | None = key(TEXT, default=None)
+    python_mirror: str | None = key(_URL, default=None)
+    python_downloads: str | None = key(_URL, default=None)
     extras: tuple[str, ...] = key(items(TEXT), default=())
     groups: tuple[str, ...] = key(items(TEXT), default=())
     apt_snapshot: str | None = key(TIMESTAMP, default=None)

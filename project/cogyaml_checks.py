@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from ..errors import Fault
 from ..origin import Origin
 from .cogyaml import nearest_origin
-from .values import PYTHON_FLOOR
+from .values import MAX_DIGITS, PYTHON_FLOOR
 from .yaml import ListNode, MapNode, Scalar, YamlNode
 
 __all__ = ["CONCURRENCY_PYTHON_FLOOR", "cross_faults", "deprecations"]
@@ -37,6 +37,10 @@ _DEPRECATED = {
 }
 
 
+# However a flag is written, in YAML 1.1 and by Cog's reader.
+_YES = frozenset({"y", "yes", "true", "on"})
+
+
 def cross_faults(
     texts: Mapping[str, str], origins: Mapping[str, Origin], nodes: Mapping[str, YamlNode]
 ) -> Iterator[Fault]:
@@ -59,7 +63,7 @@ def cross_faults(
 
 
 def deprecations(nodes: Mapping[str, YamlNode], origins: Mapping[str, Origin]) -> list[Fault]:
-    """The warnings of a file: keys that Cog still reads and wants to be rid of."""
+    """The warnings of a file: keys that Cog wants to be rid of, and those that help nobody."""
     warnings = [
         Fault(f"{path} is deprecated", nearest_origin(origins, path), hint)
         for path, hint in _DEPRECATED.items()
@@ -69,7 +73,17 @@ def deprecations(nodes: Mapping[str, YamlNode], origins: Mapping[str, Origin]) -
         origin = nearest_origin(origins, "weights")
         message = "weights stand without 'model': cogpack builds them, Cog does not"
         warnings.append(Fault(message, origin, "add 'model' if Cog must read the project too"))
-    return warnings
+    return [*warnings, *_cuda_without_gpu(nodes, origins)]
+
+
+def _cuda_without_gpu(
+    nodes: Mapping[str, YamlNode], origins: Mapping[str, Origin]
+) -> Iterator[Fault]:
+    gpu = nodes.get("build.gpu")
+    uses_it = isinstance(gpu, Scalar) and gpu.text.lower() in _YES
+    if _has_content(nodes.get("build.cuda")) and not uses_it:
+        message = "build.cuda is set, but gpu is not true: frameworks are CPU builds"
+        yield Fault(message, nearest_origin(origins, "build.cuda"), "add 'gpu: true', or remove it")
 
 
 def _has_content(node: YamlNode | None) -> bool:
@@ -82,14 +96,16 @@ def _has_content(node: YamlNode | None) -> bool:
 
 def _concurrency(texts: Mapping[str, str], origins: Mapping[str, Origin]) -> Iterator[Fault]:
     written = texts.get("concurrency.max", "")
-    if not (written.isascii() and written.removeprefix("-").isdigit()):
+    digits = written.removeprefix("-")
+    if not (written.isascii() and digits.isdigit()) or len(digits) > MAX_DIGITS:
         return
     origin = nearest_origin(origins, "concurrency.max")
     count = int(written)
     if count < 1:
         yield Fault(f"concurrency.max is {count}, but must be at least 1", origin)
     python = texts.get("build.python_version", "").strip()
-    numbers = [int(part) for part in python.split(".")[:2] if part.isascii() and part.isdigit()]
+    parts = [part for part in python.split(".")[:2] if part.isascii() and part.isdigit()]
+    numbers = [int(part) for part in parts if len(part) <= MAX_DIGITS]
     floor = ".".join(str(number) for number in CONCURRENCY_PYTHON_FLOOR)
     if count > 1 and PYTHON_FLOOR <= tuple(numbers) < CONCURRENCY_PYTHON_FLOOR:
         where = nearest_origin(origins, "build.python_version").where
@@ -140,16 +156,29 @@ def _weight_target(
     targets.setdefault(clean, path.removesuffix(".target"))
 
 
+def _is_given(node: YamlNode | None) -> bool:
+    return node is not None and not (isinstance(node, Scalar) and node.kind == "null")
+
+
 def _mounts(nodes: Mapping[str, YamlNode], origins: Mapping[str, Origin]) -> Iterator[Fault]:
+    places: dict[tuple[str, str], str] = {}
     for path, node in nodes.items():
         if not (isinstance(node, MapNode) and ".mounts[" in path and path.endswith("]")):
             continue
-        ways = [key for key in ("target", "env") if node.get(key) is not None]
-        if len(ways) == 1:
-            continue
+        ways = [key for key in ("target", "env") if _is_given(node.get(key))]
         origin = nearest_origin(origins, path)
-        if ways:
+        if len(ways) > 1:
             yield Fault(f"{path} has both 'target' and 'env'", origin, "keep one of them")
-        else:
+        elif not ways:
             hint = "add 'target: /run/secrets/NAME'"
             yield Fault(f"{path} does not say where the secret appears", origin, hint)
+        elif isinstance(value := node.get(ways[0]), Scalar):
+            place = (path.rpartition("[")[0], _mount_place(ways[0], value.text))
+            if place in places:
+                message = f"{path} has the {ways[0]} {value.text} of {places[place]}"
+                yield Fault(message, origin, "give each secret a place of its own")
+            places.setdefault(place, path)
+
+
+def _mount_place(way: str, text: str) -> str:
+    return text if way == "env" else posixpath.normpath(f"/{text.strip().lstrip('/')}")

@@ -31,6 +31,9 @@ _RETIRED = {
     "build": ("cog_runtime", "fast", "python_extra_index_urls", "python_find_links"),
 }
 
+# Keys of the user's own at the top level, as in Compose files: a place for anchors and notes.
+_OWN_PREFIX = "x-"
+
 # Keys of which Cog takes an empty text for none at all.
 _MAY_BE_EMPTY = {
     "": ("image", "model", "predict", "run", "train"),
@@ -72,7 +75,7 @@ def scan_config(data: bytes, file: str = FILE) -> ConfigReading:
     nodes = dict(_walk(tree, ""))
     origins = {path: node.origin for path, node in nodes.items()} | {"": Origin(file)}
     texts = {path: node.text for path, node in nodes.items() if isinstance(node, Scalar)}
-    value, warnings = _without_retired(_without_empty(_plain(tree)), origins)
+    value, warnings = _without_retired(_without_empty(_without_own(_plain(tree))), origins)
     faults = list(cross_faults(texts, origins, nodes))
     config = None
     try:
@@ -108,6 +111,12 @@ def _plain(node: YamlNode) -> Any:
         return [_plain(item) for item in node.items]
     pairs = ((entry.key, _plain(entry.value)) for entry in node.entries)
     return {key: value for key, value in pairs if value is not None}
+
+
+def _without_own(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    return {key: item for key, item in value.items() if not key.startswith(_OWN_PREFIX)}
 
 
 def _without_empty(value: Any) -> Any:
@@ -180,7 +189,8 @@ def _unknown_key(
     elif elsewhere:
         hint = f"move it under '{elsewhere[0]}:'" if elsewhere[0] else "move it to the top level"
     else:
-        hint = f"the keys{where} are {', '.join(known)}"
+        own = "" if above else f"; keys of your own begin with '{_OWN_PREFIX}'"
+        hint = f"the keys{where} are {', '.join(known)}{own}"
     written = path_text(path)
     message = f"{written} is not a key that cog.yaml has"
     return Fault(message, nearest_origin(origins, written), hint)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import posixpath
 from pathlib import Path
 
 from msgspec import Struct
 
 from ..errors import Fault, UserError
+from ..files import read_file
 from ..origin import Origin
 
 __all__ = ["ALWAYS_EXCLUDED", "FILE", "IgnorePatterns", "read_ignore"]
 
 FILE = ".dockerignore"
+MAX_BYTES = 1 << 20
 
 ALWAYS_EXCLUDED = (
     ".git",
@@ -43,7 +46,7 @@ class IgnorePatterns(Struct, frozen=True):
 def read_ignore(root: Path) -> IgnorePatterns:
     """The patterns of a project folder. Raises UserError when .dockerignore cannot be read."""
     try:
-        text = (root / FILE).read_bytes().decode("utf-8-sig")
+        text = read_file(root / FILE, MAX_BYTES).decode("utf-8-sig")
     except (FileNotFoundError, NotADirectoryError):
         text = ""
     except UnicodeDecodeError as error:
@@ -53,7 +56,16 @@ def read_ignore(root: Path) -> IgnorePatterns:
     except OSError as error:
         raise UserError(Fault(f"{FILE} cannot be read: {error.strerror}", Origin(FILE))) from None
     lines = (line.strip() for line in text.split("\n") if not line.startswith("#"))
-    return IgnorePatterns(tuple(filter(None, lines)), (*ALWAYS_EXCLUDED, *_environments(root)))
+    return IgnorePatterns(
+        tuple(filter(_can_match, lines)), (*ALWAYS_EXCLUDED, *_environments(root))
+    )
+
+
+def _can_match(pattern: str) -> bool:
+    """Whether a pattern may match anything: docker takes `/` and `../x`, and they match nothing."""
+    clean = posixpath.normpath("/".join(("", pattern.removeprefix("!").strip())))
+    is_outside = ".." in posixpath.normpath(pattern.removeprefix("!").strip()).split("/")
+    return clean.strip("/") != "" and not is_outside
 
 
 def _environments(root: Path) -> list[str]:

@@ -16,6 +16,7 @@ from typing import Literal
 from msgspec import Struct
 
 from ..errors import Fault, UserError
+from ..files import read_file
 from ..origin import Origin
 from .paths import LeavesProjectError, project_path
 from .redact import quote_text
@@ -105,7 +106,7 @@ class _NewerSyntaxError(Exception):
 
 def _parse(request: _Request, file: str) -> ast.Module:
     try:
-        source = (request.root / file).read_bytes()
+        source = read_file(request.root / file)
     except FileNotFoundError:
         message = f"{request.key} names {file}, which is not in the project"
         hint = "create it, or correct the path"
@@ -159,7 +160,7 @@ def _target(request: _Request, file: str, name: str, tree: ast.Module) -> Target
         kind,
         method,
         isinstance(function, ast.AsyncFunctionDef) if is_function else None,
-        _concurrent_max(function, names),
+        _concurrent_max(function, names, file),
         request.origin,
         definition,
     )
@@ -246,7 +247,8 @@ def _is_cog_name(dotted: str, names: dict[str, ast.AST], *wanted: str) -> bool:
     return False
 
 
-def _concurrent_max(function: ast.AST | None, names: dict[str, ast.AST]) -> int | None:
+def _concurrent_max(function: ast.AST | None, names: dict[str, ast.AST], file: str) -> int | None:
+    """The maximum of `@cog.concurrent`; the server learns it from the build, so it must be told."""
     if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
         return None
     for decorator in function.decorator_list:
@@ -254,8 +256,24 @@ def _concurrent_max(function: ast.AST | None, names: dict[str, ast.AST]) -> int 
             continue
         if not _is_cog_name(_dotted(decorator.func), names, "concurrent"):
             continue
-        for keyword in decorator.keywords:
-            value = keyword.value.value if isinstance(keyword.value, ast.Constant) else None
-            if keyword.arg == "max" and isinstance(value, int) and not isinstance(value, bool):
-                return value
+        given = {keyword.arg: keyword.value for keyword in decorator.keywords}
+        if not (decorator.args or given):
+            return None
+        maximum = _whole_number(given.get("max"), names)
+        if decorator.args or given.keys() != {"max"} or maximum is None or maximum < 1:
+            written = ast.unparse(decorator)
+            message = f"@{quote_text(written)} does not say how many predictions run at a time"
+            origin = Origin(file, decorator.lineno, quote_text(written))
+            hint = f"write @{ast.unparse(decorator.func)}(max=4), or a name that the file sets"
+            raise UserError(Fault(message, origin, hint))
+        return maximum
     return None
+
+
+def _whole_number(node: ast.expr | None, names: dict[str, ast.AST]) -> int | None:
+    """The number that an expression is, by itself or by a name of the file."""
+    if isinstance(node, ast.Name):
+        found = names.get(node.id)
+        node = found.value if isinstance(found, ast.Assign | ast.AnnAssign) else None
+    value = node.value if isinstance(node, ast.Constant) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct, structs
 
 from ..errors import Fault, UserError
+from ..files import is_file, read_file
 from ..origin import Origin
 from .cogyaml import FILE, CogConfig, SecretMount, nearest_origin
 from .cogyaml_reader import ConfigReading, scan_config
+from .ignore import FILE as IGNORE
 from .ignore import IgnorePatterns, read_ignore
 from .paths import LeavesProjectError, project_path
 from .redact import quote_text
@@ -41,6 +43,9 @@ __all__ = [
 ]
 
 PYPROJECT = "pyproject.toml"
+
+# Files of the project that fix the versions of its packages.
+_LOCKS = ("uv.lock", "pylock.cogpack.toml")
 REQUIREMENTS = "requirements.txt"
 
 
@@ -184,6 +189,7 @@ class _Reader:
         self._check_choice(reading, source)
         predictor, trainer = self._targets(reading)
         ignore = self._ignore()
+        self._check_left_out(reading, requirements, ignore)
         project = Project(
             root=self._root,
             name=_image_name(self._root),
@@ -207,10 +213,24 @@ class _Reader:
 
         self.faults += refuse_choice(reading.config)
 
+    def _check_left_out(
+        self, reading: ConfigReading | None, requirements: RequirementsFile, ignore: IgnorePatterns
+    ) -> None:
+        if not (self._root / IGNORE).is_file():
+            return
+        from .left_out import left_out
+
+        written = {
+            key: (text.partition(":")[0].strip(), nearest_origin(reading.origins, key))
+            for key in (("run", "predict", "train") if reading else ())
+            if reading and (text := reading.texts.get(key, ""))
+        }
+        self.faults += left_out(ignore, written, requirements.entries)
+
     def _config(self) -> ConfigReading | None:
         try:
             path = project_path(self._root, self._config_name)
-            data = (self._root / path).read_bytes()
+            data = read_file(self._root / path)
         except FileNotFoundError:
             return None
         except LeavesProjectError:
@@ -286,18 +306,21 @@ class _Reader:
         self, reading: ConfigReading | None, pyproject: PyProject | None
     ) -> tuple[RequirementsFile, Literal["", "requirements", "packages", "pyproject"]]:
         """The one source of Python packages: cog.yaml's word first, then pyproject.toml."""
+        from .managed import without_managed
         from .requirements import parse_packages, read_requirements
 
         try:
             if reading and (written := reading.texts.get("build.python_requirements")):
                 origin = nearest_origin(reading.origins, "build.python_requirements")
-                return self._file(written, origin), "requirements"
+                return without_managed(self._file(written, origin)), "requirements"
             if reading and (packages := _packages(reading)):
-                return parse_packages(self._root, packages), "packages"
+                return without_managed(parse_packages(self._root, packages)), "packages"
             if pyproject and (pyproject.has_project and "dependencies" not in pyproject.dynamic):
                 from .optional import chosen_dependencies
+                from .unread import unread_settings
 
                 entries = chosen_dependencies(pyproject, reading.config if reading else None)
+                self._warnings += unread_settings(self._root, pyproject, _LOCKS)
                 return RequirementsFile(entries, files=(PYPROJECT,)), "pyproject"
             if reading is None and (self._root / REQUIREMENTS).is_file():
                 return read_requirements(self._root, REQUIREMENTS), "requirements"
@@ -318,35 +341,27 @@ class _Reader:
         if path == PYPROJECT:
             hint = "remove the key: cogpack reads pyproject.toml by itself"
             raise UserError(Fault(f"{shown}, which is no requirements file", origin, hint))
-        if not (self._root / path).is_file():
+        if not is_file(self._root / path):
             message = f"{shown}, but there is no such file in the project"
             raise UserError(Fault(message, origin, "create it, or correct the path"))
         return read_requirements(self._root, path, origin)
 
     def _report_unread(self, reading: ConfigReading | None, pyproject: PyProject | None) -> None:
         """Say which dependencies stand in pyproject.toml in a form that is not read."""
-        if pyproject is None:
-            return
-        if pyproject.poetry:
-            message = "the dependencies of [tool.poetry.dependencies] are not read"
-            hint = (
-                "write them in [project], which Poetry 2 reads, too; or export what it has locked: "
-                "poetry export --output requirements.txt"
-            )
-            hint += ", and name that file as build.python_requirements" if reading else ""
-            fault = Fault(message, pyproject.poetry, hint)
-        elif "dependencies" in pyproject.dynamic:
-            message = "the dependencies are dynamic: only the build backend knows them"
-            hint = "list them in [project], or name a requirements file in cog.yaml"
-            fault = Fault(message, Origin(PYPROJECT), hint)
-        else:
-            return
-        (self._warnings if reading else self.faults).append(fault)
+        from .unread import unread_dependencies
+
+        found = unread_dependencies(self._root, pyproject, bool(reading)) if pyproject else ()
+        (self._warnings if reading else self.faults).extend(found)
 
     def _targets(self, reading: ConfigReading | None) -> tuple[Target | None, Target | None]:
         if reading is None:
             return None, None
         key = "run" if reading.texts.get("run") else "predict"
+        if not reading.faults and not reading.texts.get(key, "").strip():
+            message = f"{self._config_name} names no 'run': the image's server has nothing to serve"
+            self._warnings.append(
+                Fault(message, Origin(self._config_name), "add it: run: run.py:Runner")
+            )
         predictor, trainer = self._target(reading, key), self._target(reading, "train")
         if predictor:
             self._check_concurrency(reading, predictor)

@@ -16,6 +16,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
 from ..errors import Fault, UserError
+from ..files import read_file
 from ..origin import Origin
 from .redact import quote_text
 from .requirements import Entry, parse_packages
@@ -26,6 +27,9 @@ __all__ = ["FILE", "LOCK_FILE", "OptionalGroup", "PyProject", "read_pyproject"]
 FILE = "pyproject.toml"
 LOCK_FILE = "uv.lock"
 MAX_BYTES = 1 << 20
+
+# Of groups that include one another; each is a few calls on the stack.
+_MAX_DEPTH = 50
 
 
 @dataclass(frozen=True)
@@ -44,10 +48,14 @@ class PyProject:
     dynamic: fields that only the build backend knows. requires_python: a specifier set, canonical;
     empty without one, and `requires_python_origin`, its line, is None.
     build_requires, build_backend: of [build-system], empty without it.
-    poetry: the line of [tool.poetry.dependencies] in a file without [project], None otherwise.
+    poetry: the line of [tool.poetry.dependencies] where [project] lists no dependencies, else None.
+    poetry_sources: the line of the first [[tool.poetry.source]], None without one.
     groups: of [dependency-groups], each with what it includes (PEP 735).
     has_uv_lock: whether uv.lock stands beside it. default_groups: the dependency groups that uv
     installs by default ([tool.uv]); None means all. indexes: uv's own, name (may be empty) and URL.
+    indexes_line: where the first of them stands.
+    file_lists: URLs of those that are mere lists of files.
+    no_binary: packages of whose wheels uv is to take none; `:all:` stands for all packages.
     scripts: of [project.scripts], name and `module:function`, each with its line.
     stated: what releases need, of [[tool.uv.dependency-metadata]].
     """
@@ -63,9 +71,13 @@ class PyProject:
     build_requires: tuple[str, ...] = ()
     build_backend: str = ""
     poetry: Origin | None = None
+    poetry_sources: Origin | None = None
     has_uv_lock: bool = False
     default_groups: tuple[str, ...] | None = ("dev",)
     indexes: tuple[tuple[str, str], ...] = ()
+    indexes_line: int = 0
+    file_lists: tuple[str, ...] = ()
+    no_binary: tuple[str, ...] = ()
     scripts: tuple[tuple[str, str, Origin], ...] = ()
     stated: tuple[Stated, ...] = ()
 
@@ -76,7 +88,7 @@ def read_pyproject(root: Path) -> PyProject | None:
     Raises UserError with every fault of the file.
     """
     try:
-        data = (root / FILE).read_bytes()
+        data = read_file(root / FILE, MAX_BYTES)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
@@ -112,6 +124,9 @@ def _tables(text: str) -> dict[str, Any]:
         raise UserError(fault) from None
     except RecursionError:
         raise UserError(Fault(f"{FILE} is nested too deeply", Origin(FILE))) from None
+    except ValueError:
+        message = "a number has more digits than any setting needs"
+        raise UserError(Fault(message, Origin(FILE), "correct it, or put it in quotes")) from None
 
 
 class _Reader:
@@ -122,6 +137,7 @@ class _Reader:
         self._root = root
         self._lines = text.split("\n")
         self._tables = tables
+        self._members_of: dict[str, list[tuple[str, Origin]]] = {}
 
     def read(self) -> PyProject:
         project = self._table(self._tables, "project", "project")
@@ -137,6 +153,7 @@ class _Reader:
                 has_uv_lock=has_lock,
                 stated=self._stated(),
             )
+        dynamic = tuple(text for text, _ in self._texts(project, "dynamic", "project"))
         python, python_origin = self._requires_python(project)
         name = self._text(project, "name", "project")
         return PyProject(
@@ -145,14 +162,19 @@ class _Reader:
             dependencies=self._entries(self._texts(project, "dependencies", "project")),
             optional=tuple(self._optional(project)),
             groups=tuple(self._groups()),
-            dynamic=tuple(text for text, _ in self._texts(project, "dynamic", "project")),
+            dynamic=dynamic,
             requires_python=python,
             requires_python_origin=python_origin,
             build_requires=build_requires,
             build_backend=build_backend,
+            poetry=self._poetry() if "dependencies" in dynamic else None,
+            poetry_sources=self._poetry_sources(),
             has_uv_lock=has_lock,
             default_groups=self._default_groups(),
-            indexes=tuple(self._indexes()),
+            indexes=tuple((name, url) for name, url, _ in self._indexes()),
+            indexes_line=self._header("[tool.uv.index]"),
+            file_lists=tuple(self._file_lists()),
+            no_binary=tuple(self._no_binary()),
             scripts=tuple(self._scripts(project)),
             stated=self._stated(),
         )
@@ -177,11 +199,25 @@ class _Reader:
             return None
         return tuple(text for text, _ in self._texts(uv, "default-groups", "tool.uv"))
 
-    def _indexes(self) -> Iterator[tuple[str, str]]:
+    def _indexes(self) -> Iterator[tuple[str, str, bool]]:
+        """Name and URL, and whether it is flat."""
         indexes = self._uv().get("index", [])
         for index in indexes if isinstance(indexes, list) else []:
             if isinstance(index, dict):
-                yield str(index.get("name", "")), str(index.get("url", ""))
+                is_flat = index.get("format") == "flat"
+                yield str(index.get("name", "")), str(index.get("url", "")), is_flat
+
+    def _file_lists(self) -> Iterator[str]:
+        yield from (url for _, url, is_flat in self._indexes() if is_flat)
+        links = self._uv().get("find-links", [])
+        yield from map(str, links if isinstance(links, list) else [links])
+
+    def _no_binary(self) -> Iterator[str]:
+        uv = self._uv()
+        if uv.get("no-binary") is True:
+            yield ":all:"
+        for name, _ in self._texts(uv, "no-binary-package", "tool.uv"):
+            yield canonicalize_name(name)
 
     def _stated(self) -> tuple[Stated, ...]:
         def fault(message: str, near: str) -> None:
@@ -271,9 +307,13 @@ class _Reader:
         groups: line and members by name. above: the groups that include this one.
         """
         path = "dependency-groups"
-        line, members = groups.get(name, (self._header(path), []))
-        if name in above or name not in groups:
+        if name in self._members_of:
+            return self._members_of[name]
+        line, members = groups.get(name) or (self._header(path), [])
+        is_deep = len(above) >= _MAX_DEPTH
+        if name in above or name not in groups or is_deep:
             what = "includes itself" if name in above else "is included and does not exist"
+            what = f"is included more than {_MAX_DEPTH} groups deep" if is_deep else what
             self._fault(f"{path}.{name} {what}", line, "remove the include-group")
             return []
         found: list[tuple[str, Origin]] = []
@@ -288,7 +328,8 @@ class _Reader:
                 case _:
                     hint = 'its members are requirements and {include-group = "NAME"}'
                     self._fault(f"{path}.{name} is no list of requirements", line, hint)
-        return found
+        self._members_of[name] = list(dict.fromkeys(found))
+        return self._members_of[name]
 
     def _requires_python(self, project: dict[str, Any]) -> tuple[str, Origin | None]:
         written = self._text(project, "requires-python", "project")
@@ -304,10 +345,17 @@ class _Reader:
         text = f'requires-python = "{quote_text(written)}"'
         return specifier, Origin(FILE, line, text)
 
+    def _poetry_table(self) -> dict[str, Any]:
+        poetry = self._table(self._tables, "tool", "tool").get("poetry", {})
+        return poetry if isinstance(poetry, dict) else {}
+
+    def _poetry_sources(self) -> Origin | None:
+        path = "[tool.poetry.source]"
+        has_any = bool(self._poetry_table().get("source"))
+        return Origin(FILE, self._header(path), f"[{path}]") if has_any else None
+
     def _poetry(self) -> Origin | None:
-        tool = self._table(self._tables, "tool", "tool")
-        poetry = tool.get("poetry", {})
-        needs = poetry.get("dependencies", {}) if isinstance(poetry, dict) else {}
+        needs = self._poetry_table().get("dependencies", {})
         if not isinstance(needs, dict) or not any(name != "python" for name in needs):
             return None
         path = "tool.poetry.dependencies"

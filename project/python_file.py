@@ -6,12 +6,14 @@ import re
 from pathlib import Path
 
 from ..errors import Fault
+from ..files import read_file
 from ..origin import Origin
 from .redact import quote_text
 
 __all__ = ["FILE", "read_python_file"]
 
 FILE = ".python-version"
+MAX_BYTES = 1 << 16
 
 # `3.12`, `3.12.4`, `cpython-3.12`, `cpython@3.12.4`, `cpython-3.12.4-linux-x86_64-gnu`.
 _VERSION = re.compile(r"(?:(?:cpython|python)[-@]?)?(3\.\d+(?:\.\d+)?)(?:-[\w.-]*)?", re.IGNORECASE)
@@ -23,7 +25,7 @@ def read_python_file(root: Path) -> tuple[tuple[str, Origin] | None, tuple[Fault
     None without a file, or when what it names is no version of CPython; then a warning says so.
     """
     try:
-        text = (root / FILE).read_text("utf-8", errors="replace")
+        text = read_file(root / FILE, MAX_BYTES).decode("utf-8", "replace")
     except OSError:
         return None, ()
     for number, line in enumerate(text.splitlines(), 1):

@@ -6,6 +6,8 @@ expanded: a variable may stand in a URL, where it stays as written.
 
 from __future__ import annotations
 
+import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -52,6 +54,10 @@ ARCHIVES = (
 _VERSION_CONTROL = ("bzr", "git", "hg", "svn")
 _WEB = ("http", "https", "ftp")
 
+# Python reads no longer number from a text, so that no version with one can be compared.
+_MAX_DIGITS = sys.int_info.default_max_str_digits
+_TOO_LONG_NUMBER = re.compile(rf"[0-9]{{{_MAX_DIGITS + 1}}}")
+
 
 class Place(Struct, frozen=True):
     """Where relative paths of a requirement are looked for.
@@ -68,6 +74,9 @@ def parse_entry(text: str, origin: Origin, place: Place) -> Entry:
 
     Raises UserError with the fault and, where a small change would make it right, the change.
     """
+    if _TOO_LONG_NUMBER.search(text):
+        message = f"{_shown(text)} has a number of more than {_MAX_DIGITS} digits"
+        raise UserError(Fault(message, origin, "correct the version"))
     body, marker = _split_marker(text, origin)
     if _is_url(body):
         entry = _from_url(body, origin, place)
@@ -137,6 +146,11 @@ def _split_marker(text: str, origin: Origin) -> tuple[str, str]:
         raise UserError(_variable_fault(marker, origin))
     try:
         return body.strip(), str(Marker(marker.strip()))
+    except RecursionError:
+        message = f"the marker {_shown(marker)} is nested too deeply"
+        raise UserError(
+            Fault(message, origin, "leave out brackets that it does not need")
+        ) from None
     except (InvalidMarker, InvalidSpecifier) as error:
         message = f"the marker {_shown(marker)} is not valid: {_first_line(error)}"
         hint = 'write it as: ; python_version < "3.12"'
@@ -230,6 +244,9 @@ def _named_by_file(entry: Entry, file_name: str) -> Entry:
     try:
         name, version = parse_sdist_filename(file_name)
     except InvalidSdistFilename:
+        return entry
+    if not _is_name(name):
+        # A file may be called anything; only a build tells what is in this one.
         return entry
     return replace(entry, name=entry.name or name, version=str(version))
 

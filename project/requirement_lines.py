@@ -24,6 +24,9 @@ __all__ = ["Line", "decode", "logical_lines", "parse_line"]
 
 MAX_BYTES = 16 << 20
 
+# Of a line with quotes: shlex takes a time that grows with the square of a word's length.
+MAX_QUOTED = 1 << 16
+
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -180,6 +183,9 @@ def _split(text: str) -> tuple[str, str]:
 def _shell_words(text: str, origin: Origin) -> list[str]:
     if not any(mark in text for mark in "'\"\\"):
         return text.split()
+    if len(text) > MAX_QUOTED:
+        message = f"this line has quotes and {len(text)} characters; the limit is {MAX_QUOTED}"
+        raise UserError(Fault(message, origin, "check that no quote is left open"))
     import shlex
 
     try:
@@ -214,12 +220,14 @@ def _option_fault(error: _OptionError, words: list[str], origin: Origin) -> Faul
     import difflib
 
     known = [name for names in _VALUE_OPTIONS for name in names] + list(_FLAGS)
+    long_names = [option for option in known if option.startswith("--")]
     for word in words:
         name = word.partition("=")[0]
-        long_names = [option for option in known if option.startswith("--")]
         if name.startswith("--") and not any(option.startswith(name) for option in long_names):
             near = difflib.get_close_matches(name, long_names, n=1)
             hint = f"did you mean {near[0]}?" if near else ""
             message = f"{quote_text(name)} is no option of a requirements file"
             return Fault(message, origin, hint)
-    return Fault(f"cannot read the options of this line: {redact(str(error))}", origin)
+    is_bare = "requires" in str(error)
+    hint = "write the value behind it" if is_bare else f"the options are {', '.join(long_names)}"
+    return Fault(f"cannot read the options of this line: {redact(str(error))}", origin, hint)

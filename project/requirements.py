@@ -15,11 +15,12 @@ from msgspec.structs import replace
 from packaging.utils import canonicalize_name
 
 from ..errors import Fault, UserError
+from ..files import read_file
 from ..origin import Origin
 from .paths import LeavesProjectError, project_path
 from .redact import Url, printable_faults, quote_text, variables
 from .requirement_entry import Place, parse_editable, parse_entry
-from .requirement_lines import Line, decode, logical_lines, parse_line
+from .requirement_lines import MAX_BYTES, Line, decode, logical_lines, parse_line
 from .requirement_model import Entry, FindLinks, IndexUrl, Options, RequirementsFile
 
 __all__ = [
@@ -95,9 +96,13 @@ class _Reader:
             return
         if not path or (path, constraint) in self._seen:
             return
+        if len(self._open) >= _MAX_DEPTH:
+            message = f"{_shown(path)} is included more than {_MAX_DEPTH} files deep"
+            self._fault(message, origin, "include it from the first file")
+            return
         self._seen.add((path, constraint))
         try:
-            data = (self._root / path).read_bytes()
+            data = read_file(self._root / path, MAX_BYTES)
             text = decode(data, path, origin)
         except FileNotFoundError:
             hint = "create it, or correct the path"
@@ -285,6 +290,9 @@ class _Reader:
 _T = TypeVar("_T")
 
 _OWN_LINE = "give it a line of its own"
+
+# Of files that include one another; each is a few calls on the stack.
+_MAX_DEPTH = 50
 _HEX = frozenset("0123456789abcdef")
 
 

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..files import read_file
+
 __all__ = ["read_revision"]
 
 _HEX = frozenset("0123456789abcdef")
 # Lengths of a commit's name in hexadecimal digits: SHA-1 and SHA-256.
 _LENGTHS = (40, 64)
+
+# Of a file of git that holds one line.
+_MAX_LINE_BYTES = 1 << 16
 
 
 def read_revision(root: Path) -> str:
@@ -42,7 +47,7 @@ def _git_folder(root: Path) -> Path:
 
 
 def _packed(file: Path, name: str) -> str:
-    for line in file.read_text("utf-8").splitlines():
+    for line in read_file(file).decode().splitlines():
         commit, _, ref = line.partition(" ")
         if ref == name:
             return _commit(commit)
@@ -50,7 +55,7 @@ def _packed(file: Path, name: str) -> str:
 
 
 def _line(file: Path) -> str:
-    return file.read_text("utf-8").strip()
+    return read_file(file, _MAX_LINE_BYTES).decode().strip()
 
 
 def _commit(text: str) -> str:

@@ -43,6 +43,12 @@ PYTHON_FLOOR = (3, 10)
 CUDA_FLOOR = 11
 SDK_FLOOR = "0.16.0"
 
+# Of a whole number; no key has a use for more.
+MAX_DIGITS = 9
+
+# Bytes of one argument of a program, as in `sh -c COMMAND` (execve(2): MAX_ARG_STRLEN).
+_MAX_COMMAND = 1 << 17
+
 # Names that the image or its platform sets; Cog refuses them in `environment`.
 RESERVED_VARIABLES = frozenset(
     {
@@ -64,6 +70,15 @@ _APT_GIVEN = frozenset(
 )
 
 _DOCKERFILE_WORDS = frozenset({"ADD", "ARG", "COPY", "ENV", "FROM", "RUN", "USER", "WORKDIR"})
+
+# Options of RUN in a Dockerfile, which is what Cog makes of a command.
+_RUN_OPTIONS = {
+    "--mount=type=secret": "write the command as 'command:', with the secret under 'mounts:'",
+    "--mount=type=cache": "leave it out: pip and uv have caches that stay out of the layer",
+    "--mount": "leave it out, or copy the file into the project",
+    "--network": "leave it out, or use the option --network of cogpack",
+    "--security": "leave it out",
+}
 
 # Words of YAML 1.1 that Cog's reader takes for a flag, in quotes too (go-yaml, decode.go).
 _FLAG_WORDS = {
@@ -120,7 +135,7 @@ def _flag(value: object) -> bool:
 def _whole_number(value: object) -> int:
     text = text_of(value).strip()
     digits = text.removeprefix("-")
-    if not (digits.isascii() and digits.isdigit()) or len(digits) > 9:
+    if not (digits.isascii() and digits.isdigit()) or len(digits) > MAX_DIGITS:
         refuse(f"is {show(text)}, not a whole number")
     return int(text)
 
@@ -169,14 +184,14 @@ def _cudnn(value: object) -> str:
 
 
 def _sdk_version(value: object) -> str:
-    from packaging.version import InvalidVersion, Version
+    from packaging.version import Version
 
     text = _filled(value).strip()
     if text == "prerelease":
         return text
     try:
         version = Version(text)
-    except InvalidVersion:
+    except ValueError:  # InvalidVersion, or more digits than Python reads
         hint = 'write a version as "0.18.0", or "prerelease"'
         refuse(f"is {show(text)}, not a version of the cog package", hint)
     if version < Version(SDK_FLOOR):
@@ -187,10 +202,16 @@ def _sdk_version(value: object) -> str:
 
 def _command(value: object) -> str:
     text = _filled(value)
+    if (size := len(text.encode())) >= _MAX_COMMAND:
+        hint = "write it into a script of the project, and run that"
+        refuse(f"is {size} bytes long, and Linux takes commands of less than {_MAX_COMMAND}", hint)
     first = text.split()[0]
     if first in _DOCKERFILE_WORDS:
         hint = f"leave {first} out" if first == "RUN" else "write a shell command"
         refuse(f"begins with {first}, a word of Dockerfiles", hint)
+    for option, hint in _RUN_OPTIONS.items():
+        if first.startswith(option) and first[len(option) :][:1] in ("", "=", ","):
+            refuse(f"begins with {show(first)}, an option of Dockerfiles", hint)
     return text
 
 

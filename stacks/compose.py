@@ -17,7 +17,7 @@ from ..project import Project, read_project
 from ..solver.lock_options import DEFAULT_PLATFORM, LockOptions
 from ..solver.matrix import architecture_of
 from ..solver.requirement import Requirement
-from ..solver.resolution import BaseImage, BaseImages, Resolution
+from ..solver.resolution import BaseImages, Resolution
 from .base import Stack
 
 if TYPE_CHECKING:
@@ -113,14 +113,10 @@ def _composer(platform: str, images: BaseImages, network: Network) -> Composer:
     """
     from ..plan.composer import Composer
 
-    build, runtime = _reference(images.build), _reference(images.runtime)
+    build, runtime = images.build.pinned_ref, images.runtime.pinned_ref
     if images.build.ref != images.runtime.ref or build == runtime:
         return Composer(platform, build, runtime, network)
     return Composer(platform, runtime, runtime, network, environment=build)
-
-
-def _reference(image: BaseImage) -> str:
-    return f"{image.ref}@{image.digest}" if image.digest else image.ref
 
 
 def _packages(resolution: Resolution) -> Iterable[tuple[str, parts.ResolvedPackage]]:

@@ -17,6 +17,7 @@ from ..blocks.cuda import Cuda
 from ..blocks.entrypoint import Entrypoint
 from ..blocks.jax import Jax
 from ..blocks.local_packages import LocalPackages
+from ..blocks.programs import needed_packages
 from ..blocks.python_version import PythonVersion
 from ..blocks.requirement_files import RequirementFiles
 from ..blocks.source import Source
@@ -97,13 +98,13 @@ class GenericPythonStack(Stack):
         yield Cuda()
         if CaCertificates.detect(project):
             yield CaCertificates()
-        yield Apt(extra=Entrypoint.packages)
+        yield Apt(extra=(*needed_packages(project), *Entrypoint.packages))
         yield UvTool()
         yield PythonVersion()
-        yield Wheels()
         frameworks = (Tensorflow, Jax, Torch)
+        yield Wheels(frameworks={name for one in frameworks for name in one.family})
         if LockedPackages.detect(project):
-            yield LockedPackages(platform, {one.name: one.family for one in frameworks})
+            yield LockedPackages(platform)
             if LockedLocalPackages.detect(project):
                 yield LockedLocalPackages()
         elif RequirementFiles.detect(project):

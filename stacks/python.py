@@ -21,6 +21,7 @@ from ..blocks.openapi import OpenApi
 from ..blocks.pip import Pip
 from ..blocks.pip_tool import PipTool
 from ..blocks.pre_install import PreInstall
+from ..blocks.programs import needed_packages
 from ..blocks.python_version import PythonVersion
 from ..blocks.requirement_files import RequirementFiles
 from ..blocks.run import Run
@@ -41,9 +42,7 @@ from .base import Stack
 __all__ = ["PythonStack"]
 
 
-def families() -> dict[str, tuple[str, ...]]:
-    """The packages of each framework, by its name."""
-    return {framework.name: framework.family for framework in (Tensorflow, Jax, Torch)}
+_FRAMEWORKS = (Tensorflow, Jax, Torch)
 
 
 class PythonStack(Stack):
@@ -66,7 +65,7 @@ class PythonStack(Stack):
         yield Cuda()
         if CaCertificates.detect(project):
             yield CaCertificates()
-        yield Apt(extra=Entrypoint.packages)
+        yield Apt(extra=(*needed_packages(project), *Entrypoint.packages))
         if User.detect(project):
             yield User()
         yield UvTool()
@@ -74,15 +73,15 @@ class PythonStack(Stack):
         locked = LockedPackages.detect(project)
         if RequirementFiles.detect(project) and not locked:
             yield RequirementFiles()
-        yield Wheels()
-        for framework in (Tensorflow, Jax, Torch):
+        yield Wheels(frameworks={name for one in _FRAMEWORKS for name in one.family})
+        for framework in _FRAMEWORKS:
             if framework.detect(project) and not locked:
                 yield framework()
         for before in (PipTool, Environment, PreInstall):
             if before.detect(project):
                 yield before()
         if locked:
-            yield LockedPackages(platform, families())
+            yield LockedPackages(platform)
         elif Pip.detect(project):
             yield Pip(platform)
         elif Uv.detect(project):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ..project.requirement_model import Options
 
 if TYPE_CHECKING:
-    from ..solver.lock import Lock, LockedPackage
+    from ..solver.lock import Lock, LockedBuild, LockedPackage
 
 __all__ = ["unexpanded"]
 
@@ -26,8 +26,19 @@ def unexpanded(lock: Lock, options: Options, environ: Mapping[str, str]) -> Lock
     written = dict(_indexes(options, environ))
     if not written:
         return lock
-    packages = tuple(_unexpanded(one, written, environ) for one in lock.packages)
-    return replace(lock, packages=packages)
+    packages, *builds = (
+        tuple(_unexpanded(one, written, environ) for one in packages)
+        for packages in (lock.packages, *(build.packages for build in lock.builds))
+    )
+    return replace(
+        lock,
+        packages=packages,
+        builds=tuple(map(_with_packages, lock.builds, builds)),
+    )
+
+
+def _with_packages(build: LockedBuild, packages: tuple[LockedPackage, ...]) -> LockedBuild:
+    return replace(build, packages=packages)
 
 
 def _indexes(

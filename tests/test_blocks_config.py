@@ -13,7 +13,7 @@ from cogpack.llb.capabilities import Capabilities
 from cogpack.llb.compile import compile_plan
 from cogpack.plan import model
 from cogpack.plan.composer import Composer
-from cogpack.plan.model import Env, Exec, SecretMount, StageInput
+from cogpack.plan.model import BindMount, CacheMount, Env, Exec, SecretMount, StageInput
 from cogpack.project.revision import read_revision
 from cogpack.stacks.compose import load
 from cogpack.stacks.solve import solved
@@ -128,6 +128,20 @@ def test_each_command_is_a_layer_and_gets_its_secrets(tmp_path: Path) -> None:
     ]
     assert not [mount for mount in command(plan, "run-1").mounts if isinstance(mount, SecretMount)]
     assert stage_of(plan, "run-2").reasons[0].line == 6
+
+
+def test_commands_find_uv_and_are_asked_nothing(tmp_path: Path) -> None:
+    plan = planned(write_project(tmp_path, "  run: [uv pip install --system six]"))
+    step = command(plan, "run-1")
+    # UV_PYTHON: the environment of the image, `--system` or not.
+    assert step.env["UV_PYTHON"] == "/opt/venv/bin/python"
+    assert step.env["DEBIAN_FRONTEND"] == "noninteractive"
+    places = {mount.target: mount for mount in step.mounts if not isinstance(mount, SecretMount)}
+    assert isinstance(places["/root/.cache/uv"], CacheMount)
+    uv = places["/usr/local/sbin/uv"]
+    assert isinstance(uv, BindMount)
+    assert (uv.source, uv.source_path) == (StageInput(id="uv"), "/opt/uv/bin/uv")
+    assert not {"UV_PYTHON", "DEBIAN_FRONTEND"} & plan.config.env.keys()
 
 
 @pytest.mark.parametrize(

@@ -202,6 +202,17 @@ def test_inputs_that_are_kept_in_a_class(tmp_path: Path) -> None:
         ("x: list", "does not say of what"),
         ("x: str = Input(accept='image/*')", "for files only"),
         ("x: typing.Literal['a']", "Literal"),
+        ("x: int = Input(default=1, ge=2)", "its default is 1, below the minimum of 2"),
+        ("x: float = Input(default=3, le=2.5)", "its default is 3, above the maximum of 2.5"),
+        ("x: int = Input(default='many')", "its default is 'many', not of the type integer"),
+        ("x: int = 1.5", "its default is 1.5, not of the type integer"),
+        ("x: bool = 1", "its default is 1, not of the type boolean"),
+        ("x: str = Input(default='c', choices=['a', 'b'])", "is 'c', not one of the choices"),
+        ("x: str = Input(default='ab', min_length=3)", "has 2 characters, fewer than 3"),
+        ("x: str = Input(default='ab', max_length=1)", "has 2 characters, more than 1"),
+        ("x: str = Input(default='ab', regex='^c')", "'ab', which does not match '^c'"),
+        ("x: list[int] = [1, 'a']", "its default has an item that is 'a', not of the type integer"),
+        ("x: str | float = []", "its default is [], of none of its types"),
     ],
 )
 def test_a_parameter_that_is_no_input_is_told_with_its_line(
@@ -212,6 +223,28 @@ def test_a_parameter_that_is_no_input_is_told_with_its_line(
     assert message.startswith("predict.py:")
     assert "parameter `x` of run()" in message
     assert told in message
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        "x: int = Input(default=2, ge=2, le=2)",
+        "x: float = 1",
+        "x: int = 2.0",
+        "x: int = Input(default=None, ge=2)",
+        "x: str = Input(default='ab', regex='(?P<é')",
+        "x: str = Input(default='a', choices=['a', 'b'])",
+        "x: str | float = 1",
+        "x: dict = {}",
+        "x: list[str] = []",
+        "x: Any = {}",
+    ],
+)
+def test_defaults_that_fit(tmp_path: Path, parameter: str) -> None:
+    assert (
+        "x"
+        in signature(tmp_path, parameter, before="from typing import Any")["Input"]["properties"]
+    )
 
 
 def test_every_fault_is_told_at_once(tmp_path: Path) -> None:

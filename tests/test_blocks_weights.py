@@ -303,7 +303,11 @@ def test_remote_files_are_downloads_the_large_ones_in_layers_of_their_own(tmp_pa
 
 def test_of_two_files_for_one_place_that_of_the_later_source_counts(tmp_path: Path) -> None:
     first, second = (RemoteFile("x", f"https://h.example/{n}", 9, DIGEST) for n in (1, 2))
-    plan = remote(tmp_path, [first], more=[second])
+    settings = (
+        "model: a/b\nweights:\n  - name: first\n    target: /w/\n    source:\n"
+        "      - {uri: hf://team/one}\n      - {uri: hf://team/two}"
+    )
+    plan = remote(tmp_path, [first], settings, more=[second])
     (copy,) = copies(plan, "weights-first:small")
     assert isinstance(copy.source, HttpInput)
     assert copy.source.url == "https://h.example/2"

@@ -42,6 +42,7 @@ ALL_SETTINGS = """\
   run:
     - pip install six==1.17.0
     - python -c "import six; assert six.__file__.startswith('/opt/venv/')"
+    - curl --version && uv pip install --system wcwidth==0.2.13 && python -c "import wcwidth"
     - test ! -e /src/predict.py && test "$GREETING" = "hi there" && test "$PWD" = /
     - >-
       python -c "import ssl;

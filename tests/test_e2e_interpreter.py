@@ -227,8 +227,8 @@ def test_what_is_compiled_in_the_devel_image_runs_in_the_runtime_image(
         }
         folder = write(tmp_path / "split", interpreter, settings, files)
         plan = plan_of(folder)
-        assert plan.base.build == "docker.io/nvidia/cuda:12.6.3-devel-ubuntu22.04"
-        assert plan.base.runtime == "docker.io/nvidia/cuda:12.6.3-runtime-ubuntu22.04"
+        assert plan.base.build == "docker.io/nvidia/cuda:12.6.3-cudnn-devel-ubuntu22.04"
+        assert plan.base.runtime == "docker.io/nvidia/cuda:12.6.3-cudnn-runtime-ubuntu22.04"
         here = moved(moved(plan, plan.base.build, DEVEL), plan.base.runtime, SLIM)
         image = build_image(builder, here, folder, f"split-{bytecode}")
     with serving(docker, image) as running:

@@ -279,3 +279,16 @@ def test_items_that_say_nothing_new_to_apt_or_pip_are_passed_over(tmp_path: Path
     project = read_project(write_project(tmp_path, settings))
     assert [one.name for one in project.system_packages] == ["ffmpeg", "git"]
     assert [one.name for one in project.requirements.entries] == ["six"]
+
+
+def test_keys_of_the_users_own_are_a_place_for_anchors() -> None:
+    text = (
+        "x-base: &base\n  python_version: '3.11'\nbuild:\n  <<: *base\n  gpu: true\n"
+        "x-note: [anything, {at: all}]\n"
+    )
+    reading = scan_config(text.encode())
+    assert (reading.faults, reading.warnings) == ((), ())
+    assert reading.config is not None
+    assert (reading.config.build.python_version, reading.config.build.gpu) == ("3.11", True)
+    # In a section there is no place for them.
+    assert scan_config(b"build: {x-note: 1}").faults

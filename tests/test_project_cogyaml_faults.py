@@ -174,6 +174,49 @@ def told(text: str) -> list[str]:
             "cog.yaml:1: build.run[0].mounts[0] has both 'target' and 'env' | keep one of them",
         ),
         (
+            (
+                "build: {run: [{command: a, mounts: [{type: secret, id: x, target: /c},"
+                " {type: secret, id: y, target: c}]}]}"
+            ),
+            (
+                "cog.yaml:1: build.run[0].mounts[1] has the target c of build.run[0].mounts[0]"
+                " | give each secret a place of its own"
+            ),
+        ),
+        (
+            (
+                "build: {run: [{command: a, mounts: [{type: secret, id: x, env: T},"
+                " {type: secret, id: y, env: T}]}]}"
+            ),
+            (
+                "cog.yaml:1: build.run[0].mounts[1] has the env T of build.run[0].mounts[0]"
+                " | give each secret a place of its own"
+            ),
+        ),
+        (
+            "build: {run: ['--mount=type=secret,id=t,target=/t cat /t']}",
+            (
+                'cog.yaml:1: build.run[0].command begins with "--mount=type=secret,id=t,target=/t",'
+                " an option of Dockerfiles | write the command as 'command:', with the secret under"
+                " 'mounts:'"
+            ),
+        ),
+        (
+            "build: {run: ['--mount=type=cache,target=/root/.cache pip install x']}",
+            (
+                'cog.yaml:1: build.run[0].command begins with "--mount=type=cache,target='
+                '/root/.cache", an option of Dockerfiles | leave it out: pip and uv have caches'
+                " that stay out of the layer"
+            ),
+        ),
+        (
+            "build: {run: ['--network=none make']}",
+            (
+                'cog.yaml:1: build.run[0].command begins with "--network=none", an option of'
+                " Dockerfiles | leave it out, or use the option --network of cogpack"
+            ),
+        ),
+        (
             "build: {run: [{command: a, mounts: [{type: secret, id: x, target: ./}]}]}",
             'cog.yaml:1: build.run[0].mounts[0].target is "./", not the path of a file | ',
         ),
@@ -414,3 +457,20 @@ def test_all_faults_of_a_file_are_told_at_once_in_its_order() -> None:
         'cog.yaml:5: image is "A", but image names are lower-case',
         "cog.yaml:6: xyz is not a key that cog.yaml has",
     ]
+
+
+def test_numbers_and_commands_without_end_are_told() -> None:
+    digits = "9" * 5000
+    [fault] = told(f"concurrency: {{max: {digits}}}")
+    assert "not a whole number" in fault
+    [fault] = told(f"build: {{sdk_version: '{digits}'}}")
+    assert "not a version of the cog package" in fault
+    [fault] = told(f"build: {{run: ['echo {'x' * (1 << 17)}']}}")
+    assert "build.run[0].command is 131077 bytes long, and Linux takes commands of less" in fault
+    assert fault.endswith("| write it into a script of the project, and run that")
+
+
+@pytest.mark.parametrize("mount", ["target: ", "env: null"])
+def test_a_mount_with_an_empty_place_has_none(mount: str) -> None:
+    [fault] = told(f"build: {{run: [{{command: a, mounts: [{{type: secret, id: b, {mount}}}]}}]}}")
+    assert "build.run[0].mounts[0] does not say where the secret appears" in fault

@@ -69,6 +69,13 @@ def command(plan: model.Plan, stage: str) -> str:
     return "\n".join(op.command for op in stage_of(plan, stage).ops if isinstance(op, model.Exec))
 
 
+def wheels(plan: model.Plan) -> set[str]:
+    """The packages on the lists of what is installed."""
+    written = [op for op in stage_of(plan, "wheel-lists").ops if isinstance(op, model.MkFile)]
+    lines = [line for op in written for line in op.content.splitlines()]
+    return {line.partition("==")[0] for line in lines if "==" in line}
+
+
 def test_nothing_is_chosen_unasked(tmp_path: Path) -> None:
     assert names(project(tmp_path)) == ["six"]
 
@@ -124,10 +131,17 @@ def test_damaged_groups_are_refused(tmp_path: Path, groups: str, told: str) -> N
 
 
 def test_uv_syncs_the_chosen(tmp_path: Path) -> None:
-    plan = with_lock(tmp_path, "cogpack: {extras: [Fast_Path], groups: [serve]}\n")
+    built = f"{PYPROJECT}\n[tool.uv]\nno-binary = true\n"
+    plan = with_lock(tmp_path, "cogpack: {extras: [Fast_Path], groups: [serve]}\n", built)
     assert "--frozen --inexact" in command(plan, "packages")
     assert " --extra fast-path --group serve --no-install-project" in command(plan, "packages")
-    assert "--extra" not in command(with_lock(tmp_path, ""), "packages")
+    assert "--extra" not in command(with_lock(tmp_path, "", built), "packages")
+
+
+def test_the_wheels_of_the_chosen_are_layers(tmp_path: Path) -> None:
+    without = wheels(with_lock(tmp_path, ""))
+    chosen = wheels(with_lock(tmp_path, "cogpack: {extras: [Fast_Path], groups: [serve]}\n"))
+    assert chosen - without == {"server", "speed", "tool"}
 
 
 def test_a_lock_that_is_older_than_a_chosen_extra_is_refused(tmp_path: Path) -> None:

@@ -82,8 +82,10 @@ def test_what_the_tree_tells(
         ("from cog import concurrent", "@concurrent(max=2)", 2),
         ("from cog import concurrent as several", "@several(max=2)", 2),
         ("from other import concurrent", "@concurrent(max=2)", None),
-        ("import cog", "@cog.concurrent(max=N)", None),
+        ("import cog\nN = 5", "@cog.concurrent(max=N)", 5),
+        ("import cog\nN: int = 5", "@cog.concurrent(max=N)", 5),
         ("import cog", "@cog.concurrent", None),
+        ("import cog", "@cog.concurrent()", None),
     ],
 )
 def test_the_maximum_of_the_decorator(
@@ -91,6 +93,20 @@ def test_the_maximum_of_the_decorator(
 ) -> None:
     source = f"{head}\nclass Runner:\n  {decorator}\n  async def run(self): ...\n"
     assert target(tmp_path, source).concurrent_max == expected
+
+
+@pytest.mark.parametrize(
+    "decorator",
+    ["(max=N)", "(max=M)", "(2)", "(max='2')", "(max=True)", "(max=0)", "(most=2)", "(**options)"],
+)
+def test_a_maximum_that_the_server_would_never_learn(tmp_path: Path, decorator: str) -> None:
+    source = (
+        "import cog\nfrom x import M\nN = f()\n"
+        f"class Runner:\n  @cog.concurrent{decorator}\n  async def run(self): ...\n"
+    )
+    found = told(tmp_path, source)
+    assert found.startswith(f"run.py:5: @cog.concurrent{decorator} does not say how many")
+    assert "write @cog.concurrent(max=4)" in found
 
 
 def test_nothing_is_executed(tmp_path: Path) -> None:

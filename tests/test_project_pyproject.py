@@ -184,3 +184,21 @@ requires-dist = "six"
     ]
     (wrong,) = told(tmp_path, "[tool.uv]\ndependency-metadata = 1\n")
     assert "pyproject.toml:2: tool.uv.dependency-metadata must be a list of tables" in wrong
+
+
+def test_groups_that_include_one_another_many_times_are_read_once(tmp_path: Path) -> None:
+    groups = "".join(
+        f"g{one} = [{{include-group = 'g{one + 1}'}}, {{include-group = 'g{one + 1}'}}]\n"
+        for one in range(30)
+    )
+    text = f"[project]\nname = 'a'\n[dependency-groups]\n{groups}g30 = ['six']\n"
+    found = read(tmp_path, text)
+    assert [len(group.entries) for group in found.groups] == [1] * 31
+
+
+def test_what_is_too_deep_or_too_long_is_told(tmp_path: Path) -> None:
+    groups = "".join(f"g{one} = [{{include-group = 'g{one + 1}'}}]\n" for one in range(2000))
+    with pytest.raises(UserError, match="is included more than 50 groups deep"):
+        read(tmp_path, f"[project]\nname = 'a'\n[dependency-groups]\n{groups}g2000 = []\n")
+    with pytest.raises(UserError, match=r"pyproject.toml: a number has more digits"):
+        read(tmp_path, f"a = {'9' * 5000}\n")

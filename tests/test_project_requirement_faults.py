@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -63,7 +64,7 @@ def told(root: Path, text: str | bytes, **others: str) -> list[str]:
         ("torch --no-hash", "--no-hash is no option of a requirements file | did you mean --hash?"),
         ("--foo", "--foo is no option of a requirements file | "),
         ("--index-url", ("cannot read the options of this line: --index-url option requires "
-         "1 argument | ")),
+         "1 argument | write the value behind it")),
         ("-i host/simple", 'the index "host/simple" is not a URL | write it with https://'),
         ("--no-index six", ('"six" stands behind the options of this line'
          " | put a requirement first; put a path or a requirement with spaces in quotes")),
@@ -203,3 +204,39 @@ def test_credentials_do_not_leak_through_faults(root: Path) -> None:
     )
     assert len(found) >= 4
     assert "pw@" not in "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("app==" + "9" * 5000, "has a number of more than 4300 digits"),
+        ("app; python_version > '" + "9" * 5000 + "'", "has a number of more than 4300 digits"),
+        ("app; " + "(" * 3000 + "os_name == 'x'" + ")" * 3000, "is nested too deeply"),
+        ("-e '" + "x" * 100_000 + "'", "has quotes and 100005 characters; the limit is 65536"),
+    ],
+)
+def test_what_would_take_for_ever_or_end_in_the_middle_is_told(
+    root: Path, text: str, expected: str
+) -> None:
+    [fault] = told(root, f"six\n{text}\n")
+    assert fault.startswith("requirements.txt:2: ")
+    assert expected in fault
+    assert len(fault) < 500
+
+
+def test_files_that_include_one_another_for_ever_long(root: Path) -> None:
+    files = {f"f{one}": f"-r f{one + 1}.txt\n" for one in range(400)}
+    [fault] = told(root, "-r f0.txt\n", **files, f400="six\n")
+    assert "is included more than 50 files deep | include it from the first file" in fault
+
+
+def test_a_file_that_is_none(root: Path) -> None:
+    (root / "zero.txt").symlink_to("/dev/zero")
+    os.mkfifo(root / "pipe.txt")
+    [fault] = told(root, "-r pipe.txt\n")
+    assert "pipe.txt cannot be read: it is no regular file" in fault
+
+
+def test_an_option_that_is_none_names_those_that_there_are(root: Path) -> None:
+    [fault] = told(root, "-x\n")
+    assert "no such option: -x | the options are --requirement, " in fault

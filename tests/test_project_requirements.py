@@ -134,6 +134,7 @@ def test_credentials_are_kept_for_use_and_never_shown(root: Path) -> None:
         ("./wheels/thing-2.0.tar.gz", "sdist", None, "thing"),
         ("./d s/helper lib.zip", "sdist", "d s/helper lib.zip", ""),
         ("file:d%20s/helper%20lib.zip", "sdist", "d s/helper lib.zip", ""),
+        ("./d s/helper lib-2.0.zip", "sdist", "d s/helper lib-2.0.zip", ""),
         ("foo @ file:./pkg", "folder", "pkg", "foo"),
         ("six @ file:wheels/six-1.17.0-py2.py3-none-any.whl", "wheel", None, "six"),
         ("-e .", "folder", ".", ""),

@@ -11,7 +11,7 @@ from cogpack.origin import Origin
 from cogpack.project import Project, read_project
 from cogpack.project.uv_lock import UvLock
 from support.projects import PREDICTOR
-from support.uv_locks import TORCH_INDEX, locked, write_locked
+from support.uv_locks import TORCH_INDEX, digest, locked, write_locked
 
 LINUX = {"sys_platform": "linux", "python_version": "3.12", "python_full_version": "3.12.0"}
 WANTED = """\
@@ -88,7 +88,9 @@ def test_each_package_has_its_line_its_source_and_its_hashes(tmp_path: Path) -> 
     assert found["client"].origin == Origin("uv.lock", 5, "client==1.2")
     assert text[found["lib"].origin.line - 1] == 'name = "lib"'
     assert (found["lib"].path, found["lib"].registry) == ("lib", "")
-    assert len(found["client"].hashes) == 1
+    [wheel] = found["client"].wheels
+    assert (wheel.filename, wheel.size) == ("client-1.2-py3-none-any.whl", 1000)
+    assert wheel.hash == digest("client")
     assert found["mine"].installed
 
 
@@ -110,11 +112,57 @@ def test_of_two_locked_versions_the_one_for_the_environment_is_taken(tmp_path: P
     assert not found.root.installed
 
 
-def test_a_closure_is_a_package_with_all_that_it_needs(tmp_path: Path) -> None:
-    found = lock(tmp_path)
-    selected = found.selected(LINUX, [])
-    assert [one.name for one in found.closure(["client"], selected, LINUX)] == ["base", "client"]
-    assert found.closure(["absent"], selected, LINUX) == ()
+def test_of_one_version_from_two_sources_the_one_that_an_edge_names(tmp_path: Path) -> None:
+    edges = [
+        f"""{{ name = "torch", version = "2.7.1", source = {{ registry = "{TORCH_INDEX}/" }} }}"""
+    ]
+    wanted = '[package.metadata]\nrequires-dist = [{ name = "torch" }]\n'
+    found = lock(
+        tmp_path,
+        locked("torch", "2.7.1"),
+        locked("torch", "2.7.1", source=f'{{ registry = "{TORCH_INDEX}" }}'),
+        locked("mine", "0", edges, source='{ virtual = "." }', more=wanted),
+        dependencies=["torch"],
+    )
+    [torch] = found.selected(LINUX, [])
+    assert torch.registry == TORCH_INDEX
+
+
+def exclusive(version: str, *, chosen: str, others: tuple[str, ...]) -> str:
+    """An edge that holds where one extra is chosen and the others are not, as uv writes it."""
+    conditions = [f"extra == 'extra-4-mine-{chosen}'"] if chosen else []
+    conditions += [f"extra != 'extra-4-mine-{other}'" for other in others]
+    return f"""{{ name = "torch", version = "{version}", marker = "{" and ".join(conditions)}" }}"""
+
+
+def test_extras_that_exclude_one_another_choose_as_uv_does(tmp_path: Path) -> None:
+    edges = [
+        exclusive("2.7.1", chosen="", others=("cpu", "cu128")),
+        exclusive("2.7.1+cpu", chosen="cpu", others=("cu128",)),
+        exclusive("2.7.1+cu128", chosen="cu128", others=()),
+    ]
+    optional = (
+        "[package.optional-dependencies]\n"
+        'all = [{ name = "mine", extra = ["cpu"] }]\n'
+        'cpu = [{ name = "torch", version = "2.7.1+cpu" }]\n'
+        'cu128 = [{ name = "torch", version = "2.7.1+cu128" }]\n'
+    )
+    wanted = '[package.metadata]\nrequires-dist = [{ name = "torch" }]\n'
+    versions = ("2.7.1", "2.7.1+cpu", "2.7.1+cu128")
+    found = lock(
+        tmp_path,
+        *(locked("torch", version) for version in versions),
+        locked("mine", "0", edges, source='{ virtual = "." }', more=optional + wanted),
+        dependencies=["torch"],
+    )
+    for extras, version in {
+        (): "2.7.1",
+        ("cpu",): "2.7.1+cpu",
+        ("cu128",): "2.7.1+cu128",
+        ("all",): "2.7.1+cpu",
+    }.items():
+        [torch] = found.selected(LINUX, [], extras)
+        assert torch.version == version, extras
 
 
 def test_a_lock_that_is_out_of_date_is_told_line_by_line(tmp_path: Path) -> None:
@@ -174,6 +222,10 @@ def test_a_lock_that_does_not_tell_what_groups_asked_for_is_believed(tmp_path: P
     assert read_project(grouped(tmp_path, "dev = ['client>=1']", older)).uv_lock is not None
 
 
+def _damaged(line: str) -> str:
+    return f'version = 1\n[[package]]\nname = "a"\nsource = {{virtual = "."}}\n{line}\n'
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -183,6 +235,13 @@ def test_a_lock_that_does_not_tell_what_groups_asked_for_is_believed(tmp_path: P
         ('version = 1\n[[package]]\nname = "x"\n', "damaged"),
         ("version = 1\npackage = 3\n", "damaged"),
         ("version = 1\npackage = [3]\n", "damaged"),
+        (f"version = {'9' * 5000}\n", "not valid TOML"),
+        (_damaged('dependencies = [{name = "b", marker = 3}]'), "damaged"),
+        (_damaged('dependencies = [{name = "b", extra = [{}]}]'), "damaged"),
+        (_damaged("optional-dependencies = [1]"), "damaged"),
+        (_damaged('metadata = {requires-dist = [{name = "b", specifier = -1}]}'), "damaged"),
+        (_damaged("resolution-markers = [1]"), "damaged"),
+        (_damaged('version = "latest"'), "damaged"),
     ],
 )
 def test_a_lock_that_cannot_be_read_is_told(tmp_path: Path, text: str, words: str) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ...errors import Fault
 from ...origin import Origin
 from .annotations import SignatureError, annotation
+from .defaults import misfit
 from .literals import UNKNOWN, Scope, json_value
 from .modules import Function, dotted
 from .types import InputType, Schema, input_type, title
@@ -135,6 +136,8 @@ def _described(
     if nullable:
         found["nullable"] = True
     found |= _constraints(told)
+    if value is not UNKNOWN and value is not None:
+        _check_default(value, enum or found)
     needed = value is UNKNOWN and (type_.kind == "union" or not nullable)
     return found, needed, enum
 
@@ -159,6 +162,11 @@ def _check(type_: InputType, told: _Input, choices: list[object]) -> None:
     bounds = ("ge", "le", "min_length", "max_length", "regex")
     if type_.kind == "union" and (choices or any(name in told for name in bounds)):
         raise SignatureError("a union can have neither choices nor bounds")
+
+
+def _check_default(value: object, schema: Schema) -> None:
+    if found := misfit(value, schema):
+        raise SignatureError(f"its default {found}", "correct the default, or what limits it")
 
 
 def _constraints(told: _Input) -> Schema:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ...files import read_file
 from ..paths import LeavesProjectError, project_path
 
 __all__ = ["Function", "Import", "Module", "Modules", "dotted"]
@@ -109,7 +110,7 @@ class Modules:
 
     def _parse(self, path: str) -> Module | None:
         try:
-            source = (self._root / project_path(self._root, path)).read_bytes()
+            source = read_file(self._root / project_path(self._root, path))
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # doubtful escapes in the user's strings
                 tree = ast.parse(source, filename=path)
