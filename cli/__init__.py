@@ -17,7 +17,8 @@ from typing import NoReturn
 import click
 
 from .. import __version__
-from ..errors import CogpackError, Failure
+from ..errors import BuilderError, CogpackError, Failure
+from .terminal import OutputError, abandon_output, last_words, prepare_streams, safe_lines
 
 __all__ = ["cli", "main"]
 
@@ -61,8 +62,8 @@ def cli() -> None:
 def main() -> None:
     """Run the command line and exit: 0 done, 1 user, 2 usage, 3 builder, 70 cogpack, 75 try again.
 
-    130 says that the user interrupted, 143 that a signal ended us. A traceback is shown only when
-    COGPACK_DEBUG is set.
+    130 says that the user interrupted, 143 that a signal ended us, 141 that our reader left. A
+    traceback is shown only when COGPACK_DEBUG is set.
     """
     # Nearly all that a command makes lives until its end: looking through it for cycles again and
     # again, and once more when the interpreter ends, takes longer than reading the tables.
@@ -77,6 +78,7 @@ def _run() -> NoReturn:
     # cogpack uses no plugin of pydantic's; looking for them among all installed packages costs as
     # much as solving.
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+    prepare_streams()
     # Ending as by Ctrl-C lets a build cancel itself and remove what it wrote in part.
     signal.signal(signal.SIGTERM, _terminated)
     try:
@@ -84,17 +86,22 @@ def _run() -> NoReturn:
         outcome = cli.main(standalone_mode=False)
         sys.exit(outcome if isinstance(outcome, int) else 0)
     except click.ClickException as error:
-        error.show()
+        with last_words():
+            error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt) as ended:
         # click wraps the interrupt that it catches.
         terminated = isinstance(ended.__cause__ or ended, _TerminatedError)
-        click.echo("cogpack: terminated" if terminated else "cogpack: interrupted", err=True)
+        with last_words():
+            click.echo("cogpack: terminated" if terminated else "cogpack: interrupted", err=True)
         sys.exit(143 if terminated else 130)
-    except BrokenPipeError:
-        # The reader of our output left (`cogpack plan | head`): nobody is there to be told.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
+    except OutputError as error:
+        # The reader of our output may leave (`cogpack plan | head`): nobody is there to be told.
+        if not error.is_deserted:
+            message = f"the output cannot be written: {error.reason}"
+            _tell(BuilderError(message, hint="see that there is room where it is written to"))
+        abandon_output()
+        sys.exit(141 if error.is_deserted else BuilderError.exit_code)
     except Failure as failure:
         if os.environ.get("COGPACK_DEBUG"):
             raise
@@ -116,17 +123,17 @@ def _terminated(*_: object) -> None:
 
 
 def _tell(failure: Failure) -> None:
-    for line in _failure_lines(failure):
-        click.echo(line, err=True)
+    with last_words():
+        for line in _failure_lines(failure):
+            click.echo(line, err=True)
 
 
 def _failure_lines(failure: Failure) -> Iterator[str]:
     for fault in failure.faults:
-        first, *rest = str(fault).splitlines() or [""]
+        first, *rest = safe_lines(str(fault)) or [""]
         yield f"error: {first}"
         yield from (f"  {line}" for line in rest)
-        if fault.hint:
-            yield from (f"  hint: {line}" for line in fault.hint.splitlines())
+        yield from (f"  hint: {line}" for line in safe_lines(fault.hint))
     if isinstance(failure, CogpackError):
         yield f"This is a fault of cogpack {__version__} and not of your project. Please report it,"
         yield "with the command, cog.yaml and the output of the same command with COGPACK_DEBUG=1."

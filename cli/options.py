@@ -11,6 +11,7 @@ import click
 
 from ..errors import Fault, UserError
 from ..solver.lock_options import DEFAULT_PLATFORM
+from .terminal import safe_lines
 
 __all__ = [
     "base_image",
@@ -21,6 +22,7 @@ __all__ = [
     "offline",
     "platform",
     "read_secrets",
+    "secret_name",
     "show_warning",
     "show_warnings",
 ]
@@ -33,11 +35,33 @@ _MAX_SECRET_BYTES = 500 * 1024
 
 
 def folder(command: Command) -> Command:
-    """The argument DIR: the project's folder, by default the current one."""
+    """The argument DIR: the project's folder, by default the one that the current one is in."""
     decorate = click.argument(
-        "folder", metavar="[DIR]", default=".", type=click.Path(path_type=Path)
+        "folder",
+        metavar="[DIR]",
+        required=False,
+        callback=_project_folder,
+        type=click.Path(path_type=Path),
     )
     return decorate(command)
+
+
+def _project_folder(_: click.Context, __: click.Parameter, given: Path | None) -> Path:
+    """As with Cog, a folder below the project's does for it; a project of its own counts first."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:  # paths mean nothing there
+        hint = "change into a folder that exists"
+        raise UserError("the current folder has been removed", hint=hint) from None
+    if given is not None:
+        return given
+    from ..project.project import PYPROJECT, REQUIREMENTS, find_project_root
+
+    here = Path()
+    if (here / PYPROJECT).is_file() or (here / REQUIREMENTS).is_file():
+        return here
+    found = find_project_root(here)
+    return here if found is None or found == here.resolve() else found
 
 
 def platform(command: Command) -> Command:
@@ -120,9 +144,10 @@ def show_warning(warning: Fault | str) -> None:
 def show_warnings(warnings: Iterable[Fault | str]) -> None:
     """Print warnings to the error output, each with its hint."""
     for warning in warnings:
-        click.echo(f"warning: {warning}", err=True)
-        if isinstance(warning, Fault) and warning.hint:
-            click.echo(f"  hint: {warning.hint}", err=True)
+        for number, line in enumerate(safe_lines(str(warning))):
+            click.echo(f"  {line}" if number else f"warning: {line}", err=True)
+        for line in safe_lines(warning.hint if isinstance(warning, Fault) else ""):
+            click.echo(f"  hint: {line}", err=True)
 
 
 def read_secrets(texts: Sequence[str], environ: Mapping[str, str]) -> dict[str, bytes]:
@@ -145,6 +170,12 @@ def read_secrets(texts: Sequence[str], environ: Mapping[str, str]) -> dict[str, 
     return values
 
 
+def secret_name(text: str) -> str:
+    """The id in the text of a `--secret`, whatever else is wrong with it; empty without one."""
+    names = (item.partition("=") for item in next(csv.reader([text]), []))
+    return next((value for key, _, value in names if key == "id"), "")
+
+
 class _UnreadableError(Exception):
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -154,7 +185,11 @@ class _UnreadableError(Exception):
 
 def _secret(text: str, environ: Mapping[str, str]) -> tuple[str, bytes]:
     fields: dict[str, str] = {}
-    for item in next(csv.reader([text]), []):
+    try:
+        items = next(csv.reader([text]), [])
+    except csv.Error:
+        raise _UnreadableError("it has a line break") from None
+    for item in items:
         key, equals, value = item.partition("=")
         key = {"source": "src"}.get(key, key)
         if not equals or key not in ("id", "src", "env", "type"):
@@ -183,9 +218,14 @@ def _secret(text: str, environ: Mapping[str, str]) -> tuple[str, bytes]:
 
 def _contents(path: Path) -> bytes:
     try:
-        if path.stat().st_size > _MAX_SECRET_BYTES:
-            raise _UnreadableError(f"the file is larger than {_MAX_SECRET_BYTES} bytes")
-        return path.read_bytes()
+        # A shell's `<(command)` is a pipe, whose size nobody knows before its end.
+        with path.open("rb") as file:
+            content = file.read(_MAX_SECRET_BYTES + 1)
+        if len(content) > _MAX_SECRET_BYTES:
+            raise _UnreadableError(
+                f"the file is larger than {_MAX_SECRET_BYTES} bytes", "name another"
+            )
+        return content
     except OSError as error:
         raise _UnreadableError(
             f"the file cannot be read: {error.strerror}", "name another"

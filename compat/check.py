@@ -19,25 +19,12 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from .rows import OPTIONAL, TABLES, Row
+from .texts import SPECIFIERS
 
 __all__ = ["CHECKS", "Check", "Problem", "Rows", "run_checks"]
 
 Rows = Mapping[str, tuple[Row, ...]]
 """Every table by name, as `Tables.read_all` gives them."""
-
-SPECIFIERS: Mapping[str, tuple[str, ...]] = {
-    "cog": ("python", "coglet"),
-    "jax": ("python", "jaxlib", "cuda12_plugin", "cuda13_plugin"),
-    "jax_plugins": ("python", "cuda_packages", "cudnn_packages"),
-    "jaxlib": ("python",),
-    "pins": ("python",),
-    "tensorflow": ("python", "cuda_packages", "cudnn_packages"),
-    "torch": ("python", "triton"),
-    "torchaudio": ("python", "torch"),
-    "torchvision": ("python", "torch"),
-    "triton": ("python",),
-}
-"""Table -> the columns that hold PEP 440 specifiers."""
 
 FRAMEWORKS = ("jax", "jaxlib", "tensorflow", "torch", "torchaudio", "torchvision", "triton")
 

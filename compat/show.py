@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from packaging.specifiers import SpecifierSet
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
 from ..errors import UserError
 from .cells import Cells, sheets_of
@@ -134,7 +134,7 @@ def _is_cuda(cell: str, cuda: str) -> bool:
 def _version(option: str, text: str) -> Version:
     try:
         return Version(text)
-    except InvalidVersion as error:
+    except ValueError as error:  # InvalidVersion, or more digits than Python reads
         raise UserError(f"{option} {text}: it is no version", hint="write 3.12 or 12.8") from error
 
 

@@ -54,6 +54,21 @@ def test_every_verb_has_help(verb: str) -> None:
     assert shown.stdout.startswith("Usage: ")
 
 
+def test_a_folder_below_the_project_does_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    below = project(tmp_path) / "notes" / "old"
+    below.mkdir(parents=True)
+    monkeypatch.chdir(below)
+    shown = run("resolve")
+    assert shown.returncode == 0, shown.stderr
+    assert "(cog.yaml:2)" in shown.stdout
+    # What is named is meant, and a project of its own is one.
+    assert "there is no cog.yaml" in run("resolve", ".").stderr
+    (below / "requirements.txt").write_text("six\n")
+    assert "(cog.yaml:2)" not in run("resolve").stdout
+
+
 @pytest.mark.parametrize("arguments", [["nonsense"], ["plan", "--nonsense"], ["build", "a", "b"]])
 def test_a_wrong_command_line_is_exit_code_2(arguments: list[str]) -> None:
     failed = run(*arguments)
@@ -196,6 +211,8 @@ class TestSecrets:
             ("id=a,id=b", "`id` is given twice"),
             ("id=a,src=/none/such", "the file cannot be read"),
             ("id=a,type=vault", "the type `vault`"),
+            ("id=a\n,src=b", "it has a line break"),
+            ("id=a,src=/dev/zero", "the file is larger than 512000 bytes"),
         ],
     )
     def test_what_is_wrong_is_told(self, text: str, message: str) -> None:

@@ -156,3 +156,43 @@ def test_resolving_loads_nothing_of_the_updater() -> None:
         "sys.exit(bool(bad))"
     )
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("table", "header", "row", "expected"),
+    [
+        (
+            "os",
+            "name,title,codename,glibc,preference,source,checked",
+            "mine-1,Mine,m,new,1,us,2026-11-22",
+            "os.csv:2: column 'glibc': 'new' is not a version as PEP 440 has it",
+        ),
+        (
+            "cuda",
+            "version,driver,minimal_driver,oldest_capability,source,checked",
+            "99.0.0,1e9,,5.0,us,2026-11-22",
+            "cuda.csv:2: column 'driver': '1e9' is not a version as PEP 440 has it",
+        ),
+        (
+            "triton",
+            "version,architecture,python,glibc,source,checked",
+            f"99.0.0,amd64,>=3.{'9' * 5000},2.17,us,2026-11-22",
+            "triton.csv:2: column 'python': '>=3.999",
+        ),
+    ],
+)
+def test_a_cell_that_is_no_version_is_told_with_its_line(
+    table: str, header: str, row: str, expected: str, tmp_path: Path
+) -> None:
+    (tmp_path / f"{table}.csv").write_text(f"{header}\n{row}\n")
+    with pytest.raises(UserError) as caught, overlaid([tmp_path]):
+        Tables.load().read_all()
+    [fault] = caught.value.faults
+    assert expected in str(fault)
+    assert len(str(fault)) < 500
+    assert fault.hint == "correct it"
+
+
+def test_a_folder_with_a_name_that_is_too_long_is_not_there() -> None:
+    with pytest.raises(UserError, match="there is no folder"), overlaid([Path("x" * 5000)]):
+        pass

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from ...errors import BuilderError
+from ...files import read_file
 from ...registry.docker_config import config_folder, load_config
 from .sockets import Address, dial, parse_address
 
@@ -87,8 +88,8 @@ def _context_host(name: str, environ: Mapping[str, str]) -> str:
     folder = hashlib.sha256(name.encode()).hexdigest()
     path = config_folder(environ) / "contexts" / "meta" / folder / "meta.json"
     try:
-        host = json.loads(path.read_text(encoding="utf-8"))["Endpoints"]["docker"]["Host"]
-    except (OSError, ValueError, KeyError, TypeError):
+        host = json.loads(read_file(path))["Endpoints"]["docker"]["Host"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         host = None
     if not isinstance(host, str):
         raise BuilderError(
