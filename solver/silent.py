@@ -19,7 +19,10 @@ from .requirement import Requirement
 from .selection import Selector
 from .universe import Candidate, Package, Relation, Term, Universe
 
-__all__ = ["Found", "MetadataSource", "Unread", "fill_in"]
+__all__ = ["Found", "MetadataSource", "Unread", "fill_in", "is_guess"]
+
+# How the facts of a candidate are told that stands for one that nobody could tell about.
+_ASSUMED = "as of "
 
 # Operators whose version may itself be the one that is wanted.
 NAMING = frozenset({"==", "===", ">=", "~="})
@@ -68,7 +71,9 @@ def fill_in(
     """The universe, with candidates for the versions that requirements name and no table knows.
 
     A version is taken for real when it is newer than every known one, or newer than every known
-    one of its own series (the same first two numbers). One that the tables skip is not.
+    one of its own series (the same first two numbers). One that the tables skip is not. A build
+    that is named (`2.16.0+cu130`) is taken for real when its release is newer than every one of
+    which the tables know builds with an index of their own.
     source: asked first; the nearest known release's facts are taken for what it does not know.
     """
     selector = Selector()
@@ -91,6 +96,11 @@ def fill_in(
     return grown.extended(_coupled(tuple(guesses.values()), new))
 
 
+def is_guess(candidate: Candidate) -> bool:
+    """Whether the nearest known release's facts are assumed of a candidate."""
+    return candidate.facts.startswith(_ASSUMED)
+
+
 def _is_unknown(universe: Universe, requirement: Requirement, selector: Selector) -> bool:
     """Whether a requirement asks for what is newer than all that is known, and only for that."""
     package = universe[requirement.package]
@@ -99,7 +109,9 @@ def _is_unknown(universe: Universe, requirement: Requirement, selector: Selector
     if selector.specifier(package, requirement.specifier):
         return False
     wanted = _named_version(requirement)
-    return bool(_nearest(package, wanted)) if wanted else _is_above(package, requirement)
+    if wanted is None:
+        return _is_above(package, requirement)
+    return bool(_nearest(package, wanted) or _nearest_builds(package, wanted))
 
 
 def _is_above(package: Package, requirement: Requirement) -> bool:
@@ -116,13 +128,11 @@ def _guesses(package: Package, unread: Unread) -> tuple[Candidate, ...]:
     wanted = _named_version(unread.requirement)
     if wanted is None:
         return ()
-    near = _nearest(package, wanted)
-    if not near:
-        return ()
-    release = Version(wanted.public)
-    if not wanted.local or any(one.variant == wanted.local for one in near):
-        return tuple(_copy(one, release, one.variant, near, unread.reason) for one in near)
-    return (_copy(near[-1], release, wanted.local, near, unread.reason),)
+    near = _nearest_builds(package, wanted) or _nearest(package, wanted)
+    if near and wanted.local:
+        alike = [one for one in near if one.variant == wanted.local]
+        near = (alike[-1] if alike else _in_variant(near, wanted.local),)
+    return tuple(_renamed(one, wanted, unread.reason) for one in near)
 
 
 def _named_version(requirement: Requirement) -> Version | None:
@@ -157,34 +167,53 @@ def _nearest(package: Package, wanted: Version) -> tuple[Candidate, ...]:
     return ()
 
 
-def _copy(
-    near: Candidate, release: Version, variant: str, variants: Sequence[Candidate], reason: str
-) -> Candidate:
+def _nearest_builds(package: Package, wanted: Version) -> tuple[Candidate, ...]:
+    """For a build that is named (`2.16.0+cu130`) what stands for it; nothing when all are known.
+
+    It is the build in that variant of the newest release that has one. Where none has, all builds
+    of the newest release.
+    """
+    builds = [
+        one for one in package.candidates if one.version is not None and one.index and wanted.local
+    ]
+    newest = builds[-1].version if builds else None
+    if newest is None or Version(newest.public) >= Version(wanted.public):
+        return ()
+    alike = [one for one in builds if one.variant == wanted.local]
+    if alike:
+        return (alike[-1],)
+    return tuple(
+        one for one in package.candidates if one.version and one.version.public == newest.public
+    )
+
+
+def _in_variant(near: Sequence[Candidate], variant: str) -> Candidate:
+    """A build in a variant that no known release has: what all builds of a release share.
+
+    What binds only some of them says nothing about this one.
+    """
+    one = near[-1]
+    shared = tuple(r for r in one.relations if all(r in other.relations for other in near))
+    index = one.index.replace(one.variant, variant)
+    return replace(one, relations=shared, variant=variant, index=index)
+
+
+def _renamed(near: Candidate, wanted: Version, reason: str) -> Candidate:
     """The nearest candidate under the unknown version's name."""
-    local = near.version.local if near.version else None
-    if variant != near.variant:
-        # A variant that even the nearest release does not have: what binds only one of its
-        # variants says nothing about this one.
-        shared = [r for r in near.relations if all(r in one.relations for one in variants)]
-        near = replace(
-            near, relations=tuple(shared), index=near.index.replace(near.variant, variant)
-        )
-        local = variant
-    label = f"{release}+{local}" if local else str(release)
     known = near.version.public if near.version else near.label
+    local = near.version.local if near.version else None
+    label = f"{wanted.public}+{local}" if local and not wanted.local else str(wanted)
     note = (
-        f"{near.package} {release} is not in the tables{f', and {reason}' if reason else ''}; the "
+        f"{near.package} {wanted} is not in the tables{f', and {reason}' if reason else ''}; the "
         f"facts of {near.package} {known}, the nearest known release, are assumed"
     )
     return replace(
         near,
         label=label,
         version=Version(label),
-        variant=variant,
-        size=near.size,
         digest="",
         notes=(*near.notes, note),
-        facts=f"as of {near.package} {known}",
+        facts=f"{_ASSUMED}{near.package} {known}",
     )
 
 

@@ -14,7 +14,7 @@ from .problem import IMAGES, prepare
 from .requirement import Requirement
 from .resolution import BaseImage, BaseImages, Choice, Resolution
 from .sat import Engine
-from .silent import MetadataSource
+from .silent import MetadataSource, is_guess
 from .universe import PYTHON, Candidate, Universe
 
 # Packages that are facts about the image and never installed.
@@ -100,10 +100,15 @@ def resolution_of(
         if name not in IMAGES and name not in COMPROMISES and name not in assumed
     )
     notes = {note for candidate in chosen.values() for note in candidate.notes}
-    accelerator = chosen.get(ACCELERATOR)
-    if accelerator and accelerator.label == "cuda" and "cuda" not in chosen and not assumed:
+    if not assumed and _is_without_cuda(chosen):
         notes.add(WITHOUT_CUDA)
     return Resolution(choices, BaseImages(*images), tuple(sorted(notes)))
+
+
+def _is_without_cuda(chosen: Mapping[str, Candidate]) -> bool:
+    """Whether nothing brings CUDA to a GPU project, as far as the packages are known."""
+    on_gpu = ACCELERATOR in chosen and chosen[ACCELERATOR].label == "cuda"
+    return on_gpu and "cuda" not in chosen and not any(map(is_guess, chosen.values()))
 
 
 def _image(candidate: Candidate | None) -> BaseImage:

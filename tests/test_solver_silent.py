@@ -61,6 +61,28 @@ def test_an_unknown_variant_of_a_known_release_is_refused() -> None:
     assert labels(toy(), line("torch==2.7.1+cu140", 1)) == []
 
 
+def test_a_build_of_a_release_whose_builds_are_not_known_has_the_facts_of_its_variant() -> None:
+    """A torch of today: the default build is in the tables, those of torch's own index are not."""
+    newer = [Candidate("torch", one, Version(one), variant="cu130") for one in ("2.8.0", "2.9.0")]
+    universe = toy().extended(newer)
+    for release in ("2.8.0", "2.9.1"):
+        filled = fill_in(universe, [line(f"torch=={release}+cu118", 1)])["torch"]
+        guess = filled.candidates[filled.position[f"{release}+cu118"]]
+        known = filled.candidates[filled.position["2.7.1+cu118"]]
+        assert (guess.index, guess.variant) == (known.index, "cu118")
+        assert guess.relations == known.relations
+        (note,) = guess.notes
+        assert note == (
+            f"torch {release}+cu118 is not in the tables; "
+            "the facts of torch 2.7.1, the nearest known release, are assumed"
+        )
+
+
+def test_an_older_release_has_no_builds_but_those_that_are_known() -> None:
+    universe = toy().extended([Candidate("torch", "2.6.1", Version("2.6.1"), variant="cu124")])
+    assert labels(universe, line("torch==2.6.1+cu118", 1)) == []
+
+
 def test_the_nearest_facts_still_hold() -> None:
     outcome = resolve([python("3.14"), line("torch==2.8.0", 1)], toy())
     assert isinstance(outcome, Conflict)
