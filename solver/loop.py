@@ -34,7 +34,7 @@ from .requirement import Requirement
 from .resolution import Resolution
 from .sat import Engine
 from .silent import MetadataSource
-from .solve import resolution_of
+from .solve import needs, resolution_of
 from .universe import Candidate, Relation, Universe
 
 __all__ = ["CUDA_EXTRAS", "Agreement", "Correction", "Question", "agree", "settled_packages"]
@@ -188,7 +188,8 @@ class _Loop:
             elif isinstance(outcome, OpenFailure):
                 self._learn(outcome, chosen, resolution, view)
             elif not (self._correct(outcome) or self._outdates(outcome, view)):
-                return self._agreement(resolution, outcome, view, turn)
+                idle = self._idle(chosen, outcome)
+                return self._agreement(resolution, outcome, view, turn, idle)
         raise CogpackError(f"the two solvers did not agree in {MAX_TURNS} turns")
 
     def problems(self) -> Iterator[Problem]:
@@ -375,18 +376,32 @@ class _Loop:
         self._names |= kept_old
         return bool(kept_old)
 
+    def _idle(self, chosen: Mapping[str, Candidate], solution: OpenSolution) -> frozenset[str]:
+        """What was taken for granted, and then neither installed nor needed by what the rest is."""
+        idle = set(self._forced) - {one.name for one in solution.packages}
+        queue = sorted(chosen.keys() - idle)
+        while queue:
+            needed = idle.intersection(needs(chosen[queue.pop()], chosen))
+            idle -= needed
+            queue += sorted(needed)
+        return frozenset(idle)
+
     def _agreement(
-        self, resolution: Resolution, solution: OpenSolution, view: View, turn: int
+        self,
+        resolution: Resolution,
+        solution: OpenSolution,
+        view: View,
+        turn: int,
+        idle: frozenset[str],
     ) -> Agreement:
         versions = {one.name: str(one.version) for one in solution.packages}
-        forced = {name for name in self._forced if name not in versions}
         # Of a library that the tables know as well, the release that the indexes agreed to counts.
         choices = tuple(
             choice
             if choice.package in self.question.settled
             else replace(choice, version=versions.get(choice.package, choice.version))
             for choice in resolution
-            if choice.package not in forced
+            if choice.package not in idle
         )
         told = [
             *self._corrections,

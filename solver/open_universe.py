@@ -100,6 +100,8 @@ class _Reader:
         for (name, index, version), found in catalog.metadata.items():
             self._read.setdefault((name, version), []).append((index, found))
         self._known = {*self._pages, *self._direct, *catalog.missing}
+        named = {ask.name for ask in asks if not ask.constraint}
+        self._maybe_installed = (self._pages.keys() & settled & matrix.packages.keys()) - named
         self._pins: dict[str, set[Version]] = {}
         self._extras: dict[str, set[str]] = {}
         self._ranges: dict[str, set[Range]] = {}
@@ -175,14 +177,40 @@ class _Reader:
             yield self._extra(name, label, version, extra, needs)
 
     def _extra(
-        self, name: str, label: str, version: Version, extra: str, needs: Sequence[Relation]
+        self,
+        name: str,
+        label: str,
+        version: Version | None,
+        extra: str,
+        needs: Sequence[Relation],
     ) -> Candidate:
         fact = index_fact(f"{name} {label}", f"{name}[{extra}] {label} is part of {name} {label}")
         base = requires(fact, Term(name, labels=frozenset({label})))
         return Candidate(f"{name}[{extra}]", label, version, relations=(base, *needs))
 
     def _of_matrix(self, name: str) -> Iterator[Candidate]:
-        """The matrix's candidates, bound by what their metadata say beside the tables."""
+        """The matrix's candidates, bound by what their metadata say beside the tables.
+
+        The tables alone may need one that nobody installs in the end: where no line names the
+        package, its metadata bind a package of their own, which says that it is installed.
+        """
+        labels = frozenset(self._matrix[name].position)
+        installed: list[Relation] = []
+        for candidate, relations, extras in self._told_of_matrix(name):
+            if name in self._maybe_installed:
+                other = Term(name, labels=labels - {candidate.label}, absent_ok=True)
+                installed += [Relation(one.fact, (other, *one.any_of)) for one in relations]
+            else:
+                yield replace(candidate, relations=(*candidate.relations, *relations))
+            for extra, needs in extras.items():
+                yield self._extra(name, candidate.label, candidate.version, extra, needs)
+        if name in self._maybe_installed:
+            yield Candidate(_installation(name), "yes", relations=tuple(installed))
+
+    def _told_of_matrix(
+        self, name: str
+    ) -> Iterator[tuple[Candidate, list[Relation], dict[str, list[Relation]]]]:
+        """What page and metadata of each candidate oblige, and what each of its extras does."""
         pinned = {one.index for one in self._matrix[name].candidates if one.index}
         pages = {
             index: page for (owner, index), page in self._catalog.pages.items() if owner == name
@@ -199,9 +227,7 @@ class _Reader:
                 text = f"{name} {candidate.label} has no file on the index"
                 relations = [_never(index_fact(f"{name} {candidate.label}", text), name)]
             own, extras = self._needs(name, version, self._metadata(name, version, index))
-            yield replace(candidate, relations=(*candidate.relations, *relations, *own))
-            for extra, needs in extras.items():
-                yield self._extra(name, candidate.label, version, extra, needs)
+            yield candidate, [*relations, *own], extras
 
     def _metadata(self, name: str, version: Version, index: str) -> Metadata | NoMetadata | None:
         entries = self._read.get((name, version), ())
@@ -236,6 +262,8 @@ class _Reader:
                 continue
             fact = index_fact(key, f"{key} needs {_shown(one)}{self._gap(one)}")
             found.append(self._fits.conditioned(fact, where, Term(one.name, one.range.text)))
+            if one.name in self._maybe_installed:
+                found.append(self._fits.conditioned(fact, where, Term(_installation(one.name))))
             for further in one.extras:
                 wanted = f"{one.name}[{further}]"
                 if self._has_extra(wanted):
@@ -311,6 +339,11 @@ def _anywhere(metadata: Metadata, extra: str) -> Iterator[Dependency]:
 
 def _never(fact: Fact, name: str) -> Relation:
     return requires(fact, Term(name, labels=frozenset()))
+
+
+def _installation(name: str) -> str:
+    """The package that says of one of the matrix that it is installed."""
+    return f"{name} is installed"
 
 
 def _shown(one: Dependency) -> str:

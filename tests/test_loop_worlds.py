@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 
 from cogpack.errors import UserError
@@ -18,6 +19,10 @@ EXAMPLES = 50_000 if SOAK else 2_000
 @settings(max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow])
 @given(worlds)
 def test_the_loop_finds_an_answer_exactly_when_there_is_one(world: World) -> None:
+    check_agreement(world)
+
+
+def check_agreement(world: World) -> None:
     outcome = _agreed(world)
     assert (outcome is not None) == has_answer(world)
     if outcome is not None:
@@ -37,6 +42,26 @@ def _agreed(world: World) -> Agreement | None:
         # A name that no index has is told apart from versions that do not go together.
         return None
     return outcome if isinstance(outcome, Agreement) else None
+
+
+@pytest.mark.parametrize(
+    ("requires_python", "releases_of_n"), [("", {}), ("<3.12", {"2": Release()})]
+)
+def test_a_row_may_need_what_nobody_installs(
+    requires_python: str, releases_of_n: dict[str, Release]
+) -> None:
+    """m is there without n, whatever the tables say; n was looked at for a's newest release."""
+    world = world_of(
+        {"m": {"2": [(Term("n"),)]}, "n": {"1": []}},
+        {
+            "a": {"1": Release(("m",), requires_python), "2": Release(("n",))},
+            "m": {"2": Release()},
+            "n": releases_of_n,
+        },
+        ["a"],
+    )
+    assert has_answer(world)
+    check_agreement(world)
 
 
 @settings(max_examples=EXAMPLES // 20, suppress_health_check=[HealthCheck.too_slow])
