@@ -21,7 +21,7 @@ class Environment(Block):
 
     Those are the installs of packages, whose builds may read them, `pre_install` and `run`.
     System packages, the interpreter and frameworks come before: a changed variable does not
-    repeat them. Values are taken as they are written, `$` included.
+    repeat them. Values are taken as they are written, `$` included, without quotes around them.
     """
 
     name: ClassVar[str] = "environment"

@@ -21,6 +21,7 @@ from .cogyaml_reader import ConfigReading, scan_config
 from .ignore import FILE as IGNORE
 from .ignore import IgnorePatterns, read_ignore
 from .paths import LeavesProjectError, project_path
+from .quoted import unquoted
 from .redact import quote_text
 from .requirement_model import RequirementsFile
 
@@ -451,7 +452,7 @@ def _base_image(config: CogConfig) -> BaseReference | None:
 
 def _pair(item: str) -> tuple[str, str]:
     name, _, value = item.partition("=")
-    return name, value
+    return name, unquoted(value)
 
 
 def _commands(config: CogConfig, key: Literal["run", "pre_install"]) -> Iterable[Command]:

@@ -97,6 +97,27 @@ def test_variables_are_in_the_image_and_seen_by_the_users_commands(tmp_path: Pat
     assert "export:environment" not in exported(plan)
 
 
+@pytest.mark.parametrize(
+    ("written", "value"),
+    [
+        ('"two words"', "two words"),
+        ("'{\"a\": 1}'", '{"a": 1}'),
+        (r'"say \"hi\" for \$5 \\ \n"', r'say "hi" for $5 \ \n'),
+        ('""', ""),
+        ('"', '"'),
+        ('"open', '"open'),
+        ('"a" and "b"', '"a" and "b"'),
+        (r'"open\"', r'"open\"'),
+        ('{"a": 1}', '{"a": 1}'),
+        ("it's", "it's"),
+    ],
+)
+def test_quotes_around_a_value_are_no_part_of_it(tmp_path: Path, written: str, value: str) -> None:
+    """Cog writes the value into a Dockerfile, where only quotes keep two words together."""
+    folder = write_project(tmp_path, f"environment: [{json.dumps(f'A={written}')}]")
+    assert planned(folder).config.env["A"] == value
+
+
 def test_a_variable_that_a_secret_fills_is_refused_with_its_line(tmp_path: Path) -> None:
     settings = (
         "  run:\n    - command: 'true'\n      mounts:\n"
