@@ -14,6 +14,7 @@ from ..project import Entry, Project
 from ..solver.resolution import Choice, Resolution
 from .base import Block
 from .bytecode import uv_env
+from .index_settings import uv_index_env
 from .layout import PYTHON, SOURCE, UV, VENV, quoted, script, settle_times, uv_mounts
 from .requirement_files import INDEXES, requirement_mounts
 
@@ -57,7 +58,7 @@ class Framework(Block):
                 parts.Exec(
                     command=self._command(given, resolution, chosen),
                     mounts=(*uv_mounts(), *requirement_mounts(project, (INDEXES,), given.values())),
-                    env=uv_env(project),
+                    env=uv_env(project) | uv_index_env(project),
                 ),
             ],
             because=sorted({origin for choice in chosen for origin in choice.because}),

@@ -9,6 +9,7 @@ from ..project import Project
 from ..solver.resolution import Resolution
 from .base import Block
 from .bytecode import compile_modules, uv_env
+from .index_settings import pip_index_env, uv_index_env
 from .layout import (
     PIP_ENV,
     PYTHON,
@@ -75,7 +76,7 @@ class LocalPackages(Block):
                     *(parts.TmpfsMount(target=one) for one in _PIP_TMPFS),
                     *files,
                 ),
-                env=PIP_ENV | QUIET_PYTHON,
+                env=PIP_ENV | QUIET_PYTHON | pip_index_env(project),
             )
         else:
             install = parts.Exec(
@@ -87,7 +88,7 @@ class LocalPackages(Block):
                     settle_times(VENV),
                 ),
                 mounts=(*uv_mounts(), *files),
-                env=uv_env(project),
+                env=uv_env(project) | uv_index_env(project),
             )
         local = [entry for entry in read.entries if entry.is_local]
         stage = composer.stage(

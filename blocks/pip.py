@@ -7,6 +7,7 @@ from typing import ClassVar
 from ..plan import parts
 from ..project import Project
 from .bytecode import compile_modules
+from .index_settings import pip_index_env
 from .installer import Installer
 from .layout import PIP_ENV, QUIET_PYTHON, VENV, pip_mounts, script, settle_times
 from .requirement_files import CONSTRAINTS, REQUIREMENTS
@@ -40,5 +41,5 @@ class Pip(Installer):
                 parts.TmpfsMount(target="/tmp"),  # noqa: S108  # a path in the image
                 *files,
             ),
-            env=PIP_ENV | QUIET_PYTHON,
+            env=PIP_ENV | QUIET_PYTHON | pip_index_env(project),
         )

@@ -140,8 +140,6 @@ def _option_lines(options: Options) -> Iterator[str]:
         yield f"--no-binary {name}"
     for name in options.only_binary:
         yield f"--only-binary {name}"
-    if options.pre:
-        yield "--pre"
     if options.require_hashes:
         yield "--require-hashes"
 

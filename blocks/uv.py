@@ -7,6 +7,7 @@ from typing import ClassVar
 from ..plan import parts
 from ..project import Project
 from .bytecode import uv_env
+from .index_settings import uv_index_env
 from .installer import Installer
 from .layout import PYTHON, UV, VENV, script, settle_times, uv_mounts
 from .requirement_files import CONSTRAINTS, REQUIREMENTS
@@ -31,5 +32,5 @@ class Uv(Installer):
                 settle_times(VENV),
             ),
             mounts=(*uv_mounts(), *files),
-            env=uv_env(project),
+            env=uv_env(project) | uv_index_env(project),
         )

@@ -18,6 +18,7 @@ from ..solver.resolution import Resolution
 from .base import Block
 from .build_environments import BuildEnvironment, build_environments
 from .bytecode import uv_env
+from .index_settings import uv_trust
 from .layout import (
     BARE_ENVIRONMENT,
     PYTHON,
@@ -166,7 +167,7 @@ def _install(project: Project, group: WheelGroup, composer: Composer) -> None:
                     *index_secrets(project, [index for index, _ in indexes]),
                     *_local_mounts(project, [wheel.path for wheel in group.wheels if wheel.path]),
                 ),
-                env=uv_env(project),
+                env=uv_env(project) | uv_trust(project),
             )
         ],
     )
@@ -211,7 +212,7 @@ def _build(project: Project, environments: Sequence[BuildEnvironment], composer:
                     ),
                     *_local_mounts(project, paths),
                 ),
-                env=uv_env(project),
+                env=uv_env(project) | uv_trust(project),
             ),
         ],
     )
