@@ -3,7 +3,8 @@
 The rule: a package comes from one index only. A pinned package comes from its index and no other;
 any other from the first of find-links, extra indexes, default index, in the user's order, that has
 files of it. So nobody can put a package of the same name and a higher version in front of a private
-one (dependency confusion).
+one (dependency confusion). Of an index that holds old copies of others' packages, as that of a
+framework does, a package comes only when what follows has nothing better.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
 
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
@@ -34,6 +36,7 @@ class Sources:
     find_links: flat indexes, asked before all.
     pinned: the index of single packages, by normalised name; an index that stands here alone
         serves nothing else.
+    copies: those of `extra` that hold copies of packages at home elsewhere.
     notes: what a user should know about how they were found.
     """
 
@@ -42,6 +45,7 @@ class Sources:
     find_links: tuple[Location, ...] = ()
     pinned: Mapping[str, Location] = field(default_factory=lambda: MappingProxyType({}))
     notes: tuple[str, ...] = field(default=(), compare=False)
+    copies: frozenset[Location] = frozenset()
 
     @property
     def all(self) -> tuple[Location, ...]:
@@ -69,6 +73,7 @@ class Sources:
             self.find_links,
             MappingProxyType(merged),
             self.notes,
+            self.copies,
         )
 
 
@@ -77,16 +82,23 @@ class IndexSet:
 
     client: reads the indexes; closing it is the caller's business.
     exclude_newer: with a time zone; files uploaded at or after it do not exist.
+    wanted: which versions the project asks for, by normalised name, where it does.
     """
 
     def __init__(
-        self, client: IndexClient, sources: Sources, *, exclude_newer: datetime | None = None
+        self,
+        client: IndexClient,
+        sources: Sources,
+        *,
+        exclude_newer: datetime | None = None,
+        wanted: Mapping[str, SpecifierSet] = MappingProxyType({}),
     ) -> None:
         if exclude_newer is not None and exclude_newer.tzinfo is None:
             raise ValueError("exclude_newer needs a time zone")
         self.client = client
         self.sources = sources
         self._exclude_newer = exclude_newer
+        self._wanted = wanted
         self._places: dict[str, Location] = {}
         self._filtered: dict[str, Page] = {}
 
@@ -101,14 +113,27 @@ class IndexSet:
         name = canonicalize_name(name)
         if name in self._filtered:
             return self._filtered[name]
+        found: Page | None = None
+        place: Location | None = None
         for location in self.sources.order(name):
             page = self.page_at(location, name)
             # What an index holds back (quarantined, too new) no other answers for.
-            if page is not None and page.answers:
-                self._places[name] = location
-                self._filtered[name] = page
-                return page
-        return None
+            if page is None or not page.answers:
+                continue
+            if found is None or self._best(page) > self._best(found):
+                found, place = page, location
+            if location not in self.sources.copies:
+                break
+        if found is not None and place is not None:
+            self._places[name] = place
+            self._filtered[name] = found
+        return found
+
+    def _best(self, page: Page) -> tuple[bool, Version]:
+        """The newest version of a page that the project can mean, or that there is none."""
+        wanted = self._wanted.get(page.name, _ANY)
+        best = next((one for one in page.versions if wanted.contains(one, prereleases=True)), None)
+        return best is not None, best or _NONE
 
     def page_at(self, location: Location, name: str) -> Page | None:
         """The page of a package on one index, whatever the order of the indexes says.
@@ -159,6 +184,10 @@ class IndexSet:
     def prefetch_metadata(self, releases: Iterable[tuple[str, Sequence[File]]]) -> None:
         """Begin to fetch the metadata of releases; returns at once."""
         self.client.start([_metadata_job(self, name, files) for name, files in releases])
+
+
+_ANY = SpecifierSet()
+_NONE = Version("0")
 
 
 def _page_job(index: IndexSet, name: str) -> Callable[[], object]:

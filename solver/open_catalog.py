@@ -31,7 +31,7 @@ from ..index.indexset import IndexSet, Sources
 from ..index.location import Location, parse_location
 from ..index.metadata import Metadata, NoMetadata, stated_metadata, with_extra
 from ..index.page import File, Page, python_specifier
-from .open_model import Ask, OpenOptions
+from .open_model import Ask, OpenOptions, wanted_versions
 from .open_target import Target
 
 __all__ = ["Catalog", "Offer", "View", "fitting", "limitations"]
@@ -118,7 +118,12 @@ class Catalog:
     ) -> View:
         """The catalog for a target, some packages coming from indexes of their own."""
         sources = self.sources.pin(pinned) if pinned else self.sources
-        index = IndexSet(self.client, sources, exclude_newer=self.exclude_newer)
+        index = IndexSet(
+            self.client,
+            sources,
+            exclude_newer=self.exclude_newer,
+            wanted=wanted_versions(self.asks) if sources.copies else {},
+        )
         return View(self, index, target, options or OpenOptions())
 
     def direct(self, ask: Ask) -> Offer:

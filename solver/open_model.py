@@ -18,7 +18,17 @@ from packaging.version import InvalidVersion, Version
 
 from ..origin import Origin
 
-__all__ = ["ANY", "Ask", "Declared", "Dependency", "OpenOptions", "Range", "dependency", "range_of"]
+__all__ = [
+    "ANY",
+    "Ask",
+    "Declared",
+    "Dependency",
+    "OpenOptions",
+    "Range",
+    "dependency",
+    "range_of",
+    "wanted_versions",
+]
 
 _PINS = frozenset({"==", "==="})
 
@@ -185,6 +195,16 @@ def dependency(text: str) -> Dependency | None:
     return Dependency(
         text, canonicalize_name(read.name), extras, found, read.marker, read.url or ""
     )
+
+
+def wanted_versions(asks: Iterable[Ask]) -> dict[str, SpecifierSet]:
+    """The versions that asks admit, by name: of those that hold under every marker."""
+    found: dict[str, SpecifierSet] = {}
+    for ask in asks:
+        if ask.name and ask.specifier and not ask.marker:
+            own = SpecifierSet(ask.specifier)
+            found[ask.name] = found[ask.name] & own if ask.name in found else own
+    return found
 
 
 def _pins(specifiers: Iterable[Specifier]) -> frozenset[Version]:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import hashlib
 import tomllib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from packaging.version import InvalidVersion, Version
 
 from ..blocks.uv_lock import LockedPackages
+from ..compat.framework_indexes import is_framework_index
 from ..errors import Fault, UserError
 from ..project.redact import redact
 from .compose import Composition
 
 if TYPE_CHECKING:
+    from ..index.indexset import Sources
     from ..index.settings import IndexOptions
     from ..project import Entry
     from ..project.requirement_model import Options
@@ -31,6 +34,7 @@ __all__ = [
     "option_data",
     "stated_by",
     "uv_locked",
+    "with_copies",
 ]
 
 EVERYTHING = ":all:"
@@ -155,6 +159,15 @@ def index_options(composition: Composition) -> IndexOptions:
         base=composition.project.root,
         trusted_hosts=options.trusted_hosts,
     )
+
+
+def with_copies(sources: Sources) -> Sources:
+    """The indexes, with what is known of those that a framework has for itself.
+
+    They hold old copies of much that the framework needs.
+    """
+    copies = frozenset(one for one in sources.extra if is_framework_index(one.url))
+    return replace(sources, copies=copies) if copies else sources
 
 
 def stated_by(composition: Composition) -> tuple[Stated, ...]:

@@ -33,6 +33,7 @@ from .asks import (
     option_data,
     stated_by,
     uv_locked,
+    with_copies,
 )
 from .building import build_changes, out_of_step, relocked_builds, unknown_builds
 from .compose import Composition
@@ -367,7 +368,7 @@ def _catalog(
     from ..solver.open_catalog import Catalog
 
     options = index_options(composition)
-    sources = find_sources(environ, options)
+    sources = with_copies(find_sources(environ, options))
     with open_client(
         environ, sources, offline=relock.offline, refresh=relock.refresh, options=options
     ) as client:

@@ -4,8 +4,19 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from cogpack.compat.framework_indexes import is_framework_index
+from cogpack.compat.tables import overlaid
 from cogpack.plan import model
+from cogpack.stacks.compose import load
+from cogpack.stacks.locking import Locked, Relock, lock_project
+from support import locked_project
+from support.distributions import Dist
+from support.index_server import serve
 from support.projects import PREDICTOR, planned, stage_of, write_project
+
+WHEELS = "https://download.pytorch.org/whl"
 
 
 def environments(
@@ -33,6 +44,7 @@ def test_every_install_hears_of_hosts_without_certificates_and_of_pre_releases(
     for found in environments(tmp_path, lines, stages=STAGES):
         assert found["UV_INSECURE_HOST"] == "a.internal b:8443"
         assert found["UV_PRERELEASE"] == "allow"
+        assert "UV_INDEX_STRATEGY" not in found
 
 
 def test_pip_hears_of_them_in_the_same_way(tmp_path: Path) -> None:
@@ -42,3 +54,65 @@ def test_pip_hears_of_them_in_the_same_way(tmp_path: Path) -> None:
         assert found["PIP_TRUSTED_HOST"] == "a.internal"
         assert found["PIP_PRE"] == "1"
         assert found["PIP_PREFER_BINARY"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("lines", "strategy"),
+    [
+        # Old copies of packages, on an index that is there for torch, must not hide the others.
+        (f"--extra-index-url {WHEELS}/cu121\n", "unsafe-best-match"),
+        (f"--extra-index-url {WHEELS}/nightly/cpu/\n", "unsafe-best-match"),
+        (
+            f"--index-url https://mirror/simple\n--extra-index-url {WHEELS}/cpu\n",
+            "unsafe-best-match",
+        ),
+        # A name on a private index must not be taken from elsewhere.
+        ("--extra-index-url https://private/simple\n", ""),
+        (f"--extra-index-url {WHEELS}/cpu\n--extra-index-url https://private/simple\n", ""),
+        ("", ""),
+    ],
+)
+def test_the_best_of_all_indexes_is_taken_where_the_others_are_a_frameworks(
+    tmp_path: Path, lines: str, strategy: str
+) -> None:
+    lines += "torch==2.5.1\nnumpy==1.26.4\nrequests\n"
+    for found in environments(tmp_path, lines, stages=("torch", "packages")):
+        assert found.get("UV_INDEX_STRATEGY", "") == strategy
+
+
+@pytest.mark.parametrize(
+    ("url", "known"),
+    [
+        (f"{WHEELS}/cpu", True),
+        (f"{WHEELS}/cpu/", True),
+        (f"{WHEELS}/", True),
+        (f"{WHEELS}/nightly/cu130", True),
+        ("https://download.pytorch.org/whlx/cpu", False),
+        ("https://example.com/whl/cpu", False),
+        ("", False),
+    ],
+)
+def test_an_index_is_a_frameworks_when_the_tables_say_so(url: str, known: bool) -> None:
+    assert is_framework_index(url) is known
+
+
+def test_a_lock_takes_no_old_copy_from_a_frameworks_index(tmp_path: Path) -> None:
+    copies = {"needed": [Dist("1.0")], "extension": [Dist("1.0+cu1")]}
+    home = {"needed": [Dist("1.0"), Dist("2.0")], "extension": [Dist("2.0")]}
+    (tmp_path / "tables").mkdir()
+    with serve(copies) as framework, locked_project.index(home) as server:
+        (tmp_path / "tables" / "torch.csv").write_text(
+            "version,variant,architecture,python,glibc,cuda,cudnn,triton,kernels,libraries,"
+            "index_url,withdrawn,source,checked\n"
+            '9.0+cpu,cpu,amd64,">=3.9,<3.15",2.28,,,,,,'
+            f"{framework.url.rstrip('/')},,tests,2026-01-01\n"
+        )
+        lines = (f"--extra-index-url {framework.url}", "needed", "extension==1.0+cu1")
+        project = locked_project.write_project(tmp_path / "project", *lines)
+        environ = locked_project.environment(server, tmp_path)
+        with overlaid([tmp_path / "tables"]):
+            made = lock_project(load(project), Relock(), environ)
+    assert isinstance(made, Locked)
+    found = {name: made.lock.by_name[name] for name in copies}
+    assert (found["needed"].version, found["needed"].index) == ("2.0", server.url)
+    assert (found["extension"].version, found["extension"].index) == ("1.0+cu1", framework.url)

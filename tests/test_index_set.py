@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
 from cogpack.errors import RetryableError
@@ -55,6 +56,45 @@ def test_the_first_index_that_has_a_package_counts(client: IndexClient) -> None:
         page = index.page("bar")
         assert page is not None
         assert page.index == second.url
+
+
+def test_copies_on_an_index_of_a_framework_hide_nothing_better(client: IndexClient) -> None:
+    copies = {
+        "numpy": [Dist("1.26.3"), Dist("2.1.2")],
+        "requests": [Dist("2.28.1")],
+        "xformers": [Dist("0.0.28+cu121"), Dist("0.0.27")],
+        "triton": [Dist("3.1")],
+        "equal": [Dist("1.0")],
+    }
+    home = {
+        "numpy": [Dist("1.26.4"), Dist("2.3.0")],
+        "requests": [Dist("2.32.3")],
+        "xformers": [Dist("0.0.30")],
+        "equal": [Dist("1.0")],
+        "private": [Dist("9.0")],
+    }
+    with (
+        serve(copies) as framework,
+        serve({"private": [Dist("1.0")]}) as private,
+        serve(home) as default,
+    ):
+        places = [parse_location(one.url) for one in (framework, private)]
+        sources = Sources(
+            parse_location(default.url), tuple(places), copies=frozenset(places[:1])
+        ).pin({})
+        wanted = {name: SpecifierSet(text) for name, text in WANTED.items()}
+        index = IndexSet(client, sources, wanted=wanted)
+        found = {name: page for name in {**copies, **home} if (page := index.page(name))}
+        assert {name for name, page in found.items() if page.index == framework.url} == {
+            "xformers",
+            "triton",
+            "equal",
+        }
+        assert {name for name, page in found.items() if page.index == private.url} == {"private"}
+        assert default.count("/private/") == 0
+
+
+WANTED = {"numpy": "==1.26.4", "xformers": "==0.0.28+cu121", "equal": ">=5"}
 
 
 def test_a_pinned_package_comes_from_its_index_or_not_at_all(client: IndexClient) -> None:
