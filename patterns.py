@@ -105,7 +105,7 @@ class PatternSet:
 def parse_ignore_file(text: str) -> tuple[str, ...]:
     """The patterns of a .dockerignore file, cleaned, in their order; comments are left out."""
     patterns = []
-    for line in text.removeprefix("\ufeff").splitlines():
+    for line in text.removeprefix("\ufeff").split("\n"):
         if line.startswith("#") or not line.strip():
             continue
         stripped = line.strip()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import posixpath
 from pathlib import Path
 
 from msgspec import Struct
@@ -10,6 +9,7 @@ from msgspec import Struct
 from ..errors import Fault, UserError
 from ..files import read_file
 from ..origin import Origin
+from ..patterns import parse_ignore_file
 
 __all__ = ["ALWAYS_EXCLUDED", "FILE", "IgnorePatterns", "read_ignore"]
 
@@ -30,8 +30,8 @@ ALWAYS_EXCLUDED = (
 class IgnorePatterns(Struct, frozen=True):
     """Patterns in the syntax of .dockerignore; the last one that matches decides.
 
-    user: the lines of .dockerignore, without comments and empty lines. always: what no line can
-    bring back: `ALWAYS_EXCLUDED` and the virtual environments found in the project folder.
+    user: those of .dockerignore, cleaned. always: what no line can bring back, `ALWAYS_EXCLUDED`
+    and the virtual environments found in the project folder.
     """
 
     user: tuple[str, ...] = ()
@@ -55,17 +55,16 @@ def read_ignore(root: Path) -> IgnorePatterns:
         raise UserError(fault) from None
     except OSError as error:
         raise UserError(Fault(f"{FILE} cannot be read: {error.strerror}", Origin(FILE))) from None
-    lines = (line.strip() for line in text.split("\n") if not line.startswith("#"))
     return IgnorePatterns(
-        tuple(filter(_can_match, lines)), (*ALWAYS_EXCLUDED, *_environments(root))
+        tuple(filter(_can_match, parse_ignore_file(text))),
+        (*ALWAYS_EXCLUDED, *_environments(root)),
     )
 
 
 def _can_match(pattern: str) -> bool:
     """Whether a pattern may match anything: docker takes `/` and `../x`, and they match nothing."""
-    clean = posixpath.normpath("/".join(("", pattern.removeprefix("!").strip())))
-    is_outside = ".." in posixpath.normpath(pattern.removeprefix("!").strip()).split("/")
-    return clean.strip("/") != "" and not is_outside
+    body = pattern.removeprefix("!")
+    return body not in ("", ".", "/") and ".." not in body.split("/")
 
 
 def _environments(root: Path) -> list[str]:

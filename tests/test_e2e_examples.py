@@ -98,15 +98,16 @@ def test_what_is_ignored_is_not_in_the_image(
     cogpack: Cogpack, docker: Docker, example: Callable[[str], Path]
 ) -> None:
     folder = example("hello")
-    (folder / ".dockerignore").write_text("*.log\n!keep.log\n")
-    for name in ("drop.log", "keep.log", ".git/config", "venv/pyvenv.cfg", "__pycache__/x.pyc"):
+    (folder / ".dockerignore").write_text("*.log\n!keep.log\n/secret\n/out/\n")
+    files = ("drop.log", "keep.log", "secret", "out/x", ".git/config", "venv/pyvenv.cfg")
+    for name in (*files, "__pycache__/x.pyc"):
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text("x")
     assert cogpack("build", folder, "-t", "cogpack-test/ignore").returncode == 0
     listed = docker("run", "--rm", "--entrypoint", "ls", "cogpack-test/ignore", "-A", "/src")
     names = set(listed.split())
     assert {"predict.py", "keep.log"} <= names
-    assert not names & {"drop.log", ".git", "venv", "__pycache__"}
+    assert not names & {"drop.log", "secret", "out", ".git", "venv", "__pycache__"}
 
 
 def test_a_failing_step_shows_command_output_and_line(

@@ -14,6 +14,7 @@ from cogpack.origin import Origin
 from cogpack.project import Project, find_project_root, missing_config, read_project
 from cogpack.project.ignore import ALWAYS_EXCLUDED, read_ignore
 from cogpack.project.project import Command, EnvironmentVariable, SystemPackage
+from cogpack.project.tree import list_files
 
 RUNNER = "class Runner:\n    def run(self, text: str) -> str: ...\n"
 ASYNC = RUNNER.replace("def", "async def")
@@ -331,4 +332,29 @@ def test_reading_is_light(tmp_path: Path) -> None:
 
 def test_patterns_that_match_nothing_are_left_out(tmp_path: Path) -> None:
     (tmp_path / ".dockerignore").write_text("/\n..\n../x\n!/\na/../../b\nc/..\n/d\n**/e\n!d/f\n")
-    assert read_ignore(tmp_path).user == ("/d", "**/e", "!d/f")
+    assert read_ignore(tmp_path).user == ("d", "**/e", "!d/f")
+
+
+@pytest.mark.parametrize(
+    ("text", "left", "kept"),
+    [
+        ("/secret.txt\n/out/\n", "secret.txt out/x", "own/secret.txt own/out/x"),
+        ("//out\n", "out/x", "own/out/x"),
+        ("*\n!/own/\n", "secret.txt out/x", "own/secret.txt own/out/x"),
+        ("out\n!  /out/x\n", "out/y", "out/x"),
+        ("./out/../own\n", "own/out/x", "out/x"),
+        (" # no comment\nout \t\r\n", "out/x", "own/out/x"),
+        ("/**/x\n", "out/x own/out/x", "out/y"),
+        ("\\#odd\n#out\n", "#odd", "out/x"),
+    ],
+)
+def test_lines_of_dockerignore_mean_what_docker_takes_them_for(
+    tmp_path: Path, text: str, left: str, kept: str
+) -> None:
+    for name in ("secret.txt", "out/x", "out/y", "own/secret.txt", "own/out/x", "#odd"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    (tmp_path / ".dockerignore").write_text(text)
+    found = {file.path for file in list_files(tmp_path, read_ignore(tmp_path).all)}
+    assert not found & set(left.split())
+    assert set(kept.split()) <= found
