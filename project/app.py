@@ -95,12 +95,12 @@ def _tree(root: Path, path: str) -> ast.Module | None:
 
 def _apps(path: str, tree: ast.Module) -> Iterator[App]:
     names = dict(_imports(tree))
+    functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     module = path.removesuffix(".py").replace("/", ".")
     for node in tree.body:
         if not isinstance(node, ast.Assign | ast.AnnAssign):
             continue
-        value = node.value
-        made = _qualified(value.func, names) if isinstance(value, ast.Call) else ""
+        made = _made(node.value, names, functions)
         targets = node.targets if isinstance(node, ast.Assign) else [node.target]
         for target in targets:
             if made in _CLASSES and isinstance(target, ast.Name):
@@ -108,7 +108,23 @@ def _apps(path: str, tree: ast.Module) -> Iterator[App]:
                 yield App(_CLASSES[made], f"{module}:{target.id}", made.rpartition(".")[2], origin)
 
 
-def _imports(tree: ast.Module) -> Iterator[tuple[str, str]]:
+def _made(
+    value: ast.expr | None, names: dict[str, str], functions: dict[str, ast.FunctionDef]
+) -> str:
+    """The class of which a call makes an instance, by itself or by a function of the file."""
+    if not isinstance(value, ast.Call):
+        return ""
+    made = _qualified(value.func, names)
+    factory = functions.get(value.func.id) if isinstance(value.func, ast.Name) else None
+    if made in _CLASSES or factory is None:
+        return made
+    inside = names | dict(_imports(factory))
+    calls = (node for node in ast.walk(factory) if isinstance(node, ast.Call))
+    found = (_qualified(call.func, inside) for call in calls)
+    return next((one for one in found if one in _CLASSES), "")
+
+
+def _imports(tree: ast.Module | ast.FunctionDef) -> Iterator[tuple[str, str]]:
     """The names that imports bind at the top level, each with what it stands for."""
     for node in tree.body:
         if isinstance(node, ast.Import):

@@ -14,6 +14,14 @@ from support.projects import planned, stage_of
 
 FASTAPI = "from fastapi import FastAPI\n\napp = FastAPI()\n"
 FLASK = "import flask\n\napplication: flask.Flask = flask.Flask(__name__)\n"
+FACTORY = """\
+def create_app():
+    from flask import Flask
+    made = Flask(__name__)
+    return made
+
+app = create_app()
+"""
 SCRIPT = "print('hello')\n"
 GUARDED = FLASK + "\nif __name__ == '__main__':\n    application.run()\n"
 UVICORN = ("uvicorn", "main:app", "--host", "0.0.0.0", "--port", "8000")  # noqa: S104
@@ -61,6 +69,7 @@ def test_an_application_and_its_server(tmp_path: Path) -> None:
         ({"main__py": GUARDED, "requirements__txt": "flask"}, "python main.py"),
         ({"main__py": SCRIPT, "requirements__txt": ""}, "python main.py"),
         ({"app__py": SCRIPT, "pyproject__toml": PROJECT}, "python app.py"),
+        ({"app__py": FACTORY, "requirements__txt": "flask\ngunicorn"}, "gunicorn app:app"),
         (
             {
                 "main__py": "import fastapi as f\nother = f.FastAPI()\napp = f.FastAPI()\n",
