@@ -24,7 +24,7 @@ from .layout import (
     settle_times,
     uv_mounts,
 )
-from .requirement_files import CONSTRAINTS, LOCAL, requirement_mounts
+from .requirement_files import CONSTRAINTS, LOCAL, build_settings, requirement_mounts
 
 if TYPE_CHECKING:
     from ..plan.composer import Composer
@@ -83,7 +83,8 @@ class LocalPackages(Block):
                 # Without a refresh uv takes a folder for unchanged as long as its pyproject.toml
                 # is, and builds of other projects had folders at the same path.
                 command=script(
-                    f"{UV} pip install --python {PYTHON} --refresh {wanted}",
+                    f"{UV} pip install --python {PYTHON} --refresh "
+                    f"{build_settings(project)}{wanted}",
                     forget_times(),
                     settle_times(VENV),
                 ),

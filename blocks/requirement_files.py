@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, ClassVar
 
+from msgspec import structs
+
 from ..errors import Fault, UserError
 from ..origin import Origin
 from ..plan import parts
@@ -17,7 +19,7 @@ from ..project.redact import Url
 from ..project.requirements import Entry, Options, RequirementsFile
 from ..solver.resolution import Resolution
 from .base import Block
-from .layout import SOURCE
+from .layout import SOURCE, quoted
 
 if TYPE_CHECKING:
     from ..plan.composer import Composer
@@ -28,6 +30,7 @@ __all__ = [
     "LOCAL",
     "REQUIREMENTS",
     "RequirementFiles",
+    "build_settings",
     "credential_fault",
     "refuse_credentials",
     "requirement_mounts",
@@ -62,17 +65,20 @@ class RequirementFiles(Block):
             return
         read = project.requirements
         refuse_credentials(read)
+        entries = read.entries
+        if not _by_pip(project):
+            entries = tuple(structs.replace(entry, settings=()) for entry in entries)
         indexes = "".join(f"{line}\n" for line in _option_lines(read.options))
         chosen = "".join(
             f"{choice.package}=={choice.version}\n" for choice in resolution if choice.index
         )
         files = {
-            REQUIREMENTS: indexes + _lines(entry for entry in read.entries if not entry.is_local),
+            REQUIREMENTS: indexes + _lines(entry for entry in entries if not entry.is_local),
             CONSTRAINTS: _lines(read.constraints) + chosen,
             INDEXES: indexes,
         }
         if any(entry.is_local for entry in read.entries):
-            files[LOCAL] = indexes + _lines(read.entries)
+            files[LOCAL] = indexes + _lines(entries)
         composer.side_stage(
             "system-deps",
             _STAGE,
@@ -111,6 +117,23 @@ def requirement_mounts(
     names = {name for url, _ in _urls(project.requirements) for name in url.variables}
     mounts += [parts.SecretMount(id=name, env=name) for name in sorted(names)]
     return tuple(mounts)
+
+
+def build_settings(project: Project) -> str:
+    """The options by which uv hands `--config-settings` of requirements to what builds them.
+
+    It does not take them in a file, as pip does. Those of a path without a name hold for all.
+    """
+    found = []
+    for entry in project.requirements.entries:
+        for value in entry.settings:
+            option = "--config-settings-package" if entry.name else "--config-setting"
+            found.append(f"{option} {quoted([':'.join(filter(None, (entry.name, value)))])} ")
+    return "".join(found)
+
+
+def _by_pip(project: Project) -> bool:
+    return project.config is not None and project.config.cogpack.installer == "pip"
 
 
 def credential_fault(origin: Origin) -> Fault:

@@ -10,7 +10,7 @@ from .bytecode import uv_env
 from .index_settings import uv_index_env
 from .installer import Installer
 from .layout import PYTHON, UV, VENV, script, settle_times, uv_mounts
-from .requirement_files import CONSTRAINTS, REQUIREMENTS
+from .requirement_files import CONSTRAINTS, REQUIREMENTS, build_settings
 
 __all__ = ["Uv"]
 
@@ -27,8 +27,8 @@ class Uv(Installer):
     def install(self, project: Project, files: tuple[parts.Mount, ...]) -> parts.Exec:
         return parts.Exec(
             command=script(
-                f"{UV} pip install --python {PYTHON} --requirement {REQUIREMENTS} "
-                f"--constraint {CONSTRAINTS}",
+                f"{UV} pip install --python {PYTHON} {build_settings(project)}"
+                f"--requirement {REQUIREMENTS} --constraint {CONSTRAINTS}",
                 settle_times(VENV),
             ),
             mounts=(*uv_mounts(), *files),

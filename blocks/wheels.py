@@ -31,7 +31,7 @@ from .layout import (
     settle_times,
     uv_mounts,
 )
-from .requirement_files import refuse_credentials
+from .requirement_files import build_settings, refuse_credentials
 from .uv_wheels import index_option, index_secrets, uv_wheels
 from .wheel_groups import MOST_LAYERS, Wheel, WheelGroup, group_wheels, lines
 
@@ -182,7 +182,7 @@ def _build(project: Project, environments: Sequence[BuildEnvironment], composer:
     paths += [path for one in environments for path in one.paths]
     lists, commands = [], []
     for one in environments:
-        install = " ".join((_INSTALL, *one.options(_FOLDER)))
+        install = " ".join((_INSTALL, *one.options(_FOLDER), build_settings(project))).rstrip()
         if one.constraints:
             lists.append(one.file)
         for number, _ in enumerate(_by_index(_archives(one.packages))):

@@ -1,7 +1,8 @@
-"""Options of requirements files that installers take from their environment alone."""
+"""Options of requirements files that installers do not take from a file."""
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -9,8 +10,8 @@ import pytest
 from cogpack.compat.framework_indexes import is_framework_index
 from cogpack.compat.tables import overlaid
 from cogpack.plan import model
-from cogpack.stacks.compose import load
-from cogpack.stacks.locking import Locked, Relock, lock_project
+from cogpack.stacks.compose import load, make_plan
+from cogpack.stacks.locking import Locked, Relock, lock_project, resolution_to_build
 from support import locked_project
 from support.distributions import Dist
 from support.index_server import serve
@@ -116,3 +117,60 @@ def test_a_lock_takes_no_old_copy_from_a_frameworks_index(tmp_path: Path) -> Non
     found = {name: made.lock.by_name[name] for name in copies}
     assert (found["needed"].version, found["needed"].index) == ("2.0", server.url)
     assert (found["extension"].version, found["extension"].index) == ("1.0+cu1", framework.url)
+
+
+SETTINGS = (
+    "llama-cpp-python -C cmake.args=\"-DA=on;-DB='x y'\" --config-settings=jobs=2\n./own -C a=b\n"
+)
+
+
+def commands_and_files(folder: Path, installer: str) -> tuple[str, dict[str, str]]:
+    """The commands that install SETTINGS, and the files that they read."""
+    settings = f"  python_requirements: requirements.txt\ncogpack:\n  installer: {installer}"
+    files = {
+        "predict.py": PREDICTOR,
+        "requirements.txt": SETTINGS,
+        "own/pyproject.toml": '[project]\nname = "own"\nversion = "1"\n',
+    }
+    plan = planned(write_project(folder, settings, files))
+    ops = [op for name in ("packages", "local-packages") for op in stage_of(plan, name).ops]
+    written = [op for op in stage_of(plan, "requirements").ops if isinstance(op, model.MkFile)]
+    commands = "\n".join(op.command for op in ops if isinstance(op, model.Exec))
+    return commands, {op.path: op.content for op in written}
+
+
+def test_uv_gets_settings_of_builds_as_options(tmp_path: Path) -> None:
+    commands, files = commands_and_files(tmp_path, "uv")
+    words = shlex.split(commands.replace("&& \\", ""))
+    given = [words[place + 1] for place, word in enumerate(words) if word == OPTION]
+    wanted = ["llama-cpp-python:cmake.args=-DA=on;-DB='x y'", "llama-cpp-python:jobs=2"]
+    assert given[:2] == wanted
+    # Of a folder only a build could tell the name.
+    assert words[words.index("--config-setting") + 1] == "a=b"
+    assert not any("config-settings" in text for text in files.values())
+
+
+OPTION = "--config-settings-package"
+
+
+def test_pip_gets_them_in_the_file(tmp_path: Path) -> None:
+    commands, files = commands_and_files(tmp_path, "pip")
+    assert "config-settings" not in commands
+    assert "--config-settings=jobs=2" in files["/requirements.txt"]
+    assert "--config-settings=a=b" in files["/local.txt"]
+
+
+def test_a_locked_package_is_built_with_them(tmp_path: Path) -> None:
+    pyproject = '[build-system]\nrequires = ["maker"]\nbuild-backend = "maker"\n'
+    world = {
+        "old": [Dist("1.0", tag="sdist", pyproject=pyproject)],
+        "maker": [Dist("3.0")],
+    }
+    with locked_project.index(world) as server:
+        project = locked_project.write_project(tmp_path / "project", "old -C fast=1")
+        environ = locked_project.environment(server, tmp_path)
+        assert isinstance(lock_project(load(project), Relock(), environ), Locked)
+    composition = load(project)
+    plan = make_plan(composition, resolution_to_build(composition, locked=True))
+    [build] = [op for op in stage_of(plan, "built-packages").ops if isinstance(op, model.Exec)]
+    assert f"{OPTION} old:fast=1 " in build.command
