@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 __all__ = ["Framework"]
 
 
+# In memory, as all of /tmp there.
+_HASHED = "/tmp/hashed.txt"  # noqa: S108  # a path in the image
+
+
 class Framework(Block):
     """Installs a family of packages in the versions that the solver chose.
 
@@ -43,11 +47,12 @@ class Framework(Block):
         chosen = [choice for name in self.family if (choice := resolution.get(name)) is not None]
         if not chosen or resolution.lock is not None:
             return
-        given = {
-            entry.name: entry
-            for entry in project.requirements.entries
-            if entry.name in self.family and entry.kind != "index"
-        }
+        read = project.requirements
+        own = [entry for entry in read.entries if entry.name in self.family]
+        given = {entry.name: entry for entry in own if entry.kind != "index"}
+        command = self._command(given, resolution, chosen)
+        if read.options.require_hashes:
+            command = self._checked({entry.name: entry for entry in own}, resolution, chosen)
         titles = " ".join(f"{choice.package}=={choice.version}" for choice in chosen)
         stage = composer.stage(
             "framework-deps",
@@ -56,7 +61,7 @@ class Framework(Block):
             [
                 parts.Workdir(path=SOURCE),
                 parts.Exec(
-                    command=self._command(given, resolution, chosen),
+                    command=command,
                     mounts=(*uv_mounts(), *requirement_mounts(project, (INDEXES,), given.values())),
                     env=uv_env(project) | uv_index_env(project),
                 ),
@@ -90,6 +95,32 @@ class Framework(Block):
         ]
         dependencies = f"{install} --requirement {INDEXES} {quoted(every)}"
         return script(*commands, dependencies, settle_times(VENV))
+
+    def _checked(
+        self, asked: Mapping[str, Entry], resolution: Resolution, chosen: Iterable[Choice]
+    ) -> str:
+        """From each index its packages, by their hashes alone.
+
+        What they need has hashes too, and comes with the project's other packages.
+        """
+        lines: dict[str, list[str]] = {}
+        for choice in chosen:
+            entry = asked.get(choice.package)
+            if entry is None:
+                continue
+            if entry.kind != "index":
+                lines.setdefault("", []).append(entry.render(SOURCE))
+                continue
+            hashes = "".join(f" --hash={value}" for value in entry.hashes)
+            wanted = f"{self._requirement(choice, resolution)}{hashes}"
+            lines.setdefault(choice.index, []).append(wanted)
+        install = f"{UV} pip install --python {PYTHON} --no-deps --require-hashes"
+        commands = []
+        for index, from_it in sorted(lines.items()):
+            where = f"--index-url {quoted([index])}" if index else f"--requirement {INDEXES}"
+            commands.append(f"printf '%s\\n' {quoted(from_it)} > {_HASHED}")
+            commands.append(f"{install} {where} --requirement {_HASHED}")
+        return script(*commands, settle_times(VENV))
 
     def _requirement(self, choice: Choice, resolution: Resolution) -> str:
         source = resolution.get(self.extras.get(choice.package, ""))

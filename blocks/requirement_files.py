@@ -69,9 +69,7 @@ class RequirementFiles(Block):
         if not _by_pip(project):
             entries = tuple(structs.replace(entry, settings=()) for entry in entries)
         indexes = "".join(f"{line}\n" for line in _option_lines(read.options))
-        chosen = "".join(
-            f"{choice.package}=={choice.version}\n" for choice in resolution if choice.index
-        )
+        chosen = "".join(f"{line}\n" for line in _chosen(read, resolution))
         files = {
             REQUIREMENTS: indexes + _lines(entry for entry in entries if not entry.is_local),
             CONSTRAINTS: _lines(read.constraints) + chosen,
@@ -144,6 +142,18 @@ def credential_fault(origin: Origin) -> Fault:
         hint="write a variable in its place, as in ${INDEX_TOKEN}, and give it to the build: "
         "cogpack build --secret id=INDEX_TOKEN,env=INDEX_TOKEN",
     )
+
+
+def _chosen(read: RequirementsFile, resolution: Resolution) -> Iterator[str]:
+    """The builds that have an index of their own, as constraints.
+
+    uv, told to take nothing without a hash, wants to see it there, too.
+    """
+    hashes = {entry.name: entry.hashes for entry in read.entries if read.options.require_hashes}
+    for choice in resolution:
+        if choice.index:
+            own = (f" --hash={value}" for value in hashes.get(choice.package, ()))
+            yield f"{choice.package}=={choice.version}{''.join(own)}"
 
 
 def _lines(entries: Iterable[Entry]) -> str:

@@ -174,3 +174,18 @@ def test_a_locked_package_is_built_with_them(tmp_path: Path) -> None:
     plan = make_plan(composition, resolution_to_build(composition, locked=True))
     [build] = [op for op in stage_of(plan, "built-packages").ops if isinstance(op, model.Exec)]
     assert f"{OPTION} old:fast=1 " in build.command
+
+
+def test_a_framework_is_installed_by_its_hashes_where_all_must_have_them(tmp_path: Path) -> None:
+    own = f"sha256:{'a' * 64}"
+    lines = f"--require-hashes\ntorch==2.5.1 --hash={own}\nsix==1.17.0 --hash={own}\n"
+    files = {"predict.py": PREDICTOR, "requirements.txt": lines}
+    settings = "  python_requirements: requirements.txt"
+    plan = planned(write_project(tmp_path, settings, files))
+    [command] = [op.command for op in stage_of(plan, "torch").ops if isinstance(op, model.Exec)]
+    assert f"'torch==2.5.1+cpu --hash={own}' > /tmp/hashed.txt" in command
+    assert f"--no-deps --require-hashes --index-url {WHEELS}/cpu --requirement" in command
+    written = [op for op in stage_of(plan, "requirements").ops if isinstance(op, model.MkFile)]
+    assert f"torch==2.5.1+cpu --hash={own}\n" in [op.content for op in written]
+    # What torch needs has hashes as well, and waits for the step that has them all.
+    assert command.count("uv pip install") == 1
