@@ -89,6 +89,25 @@ def test_each_line_of_a_secret_is_masked() -> None:
     assert redact("THE END") == "THE END", "a part of three characters would mask ordinary words"
 
 
+@pytest.mark.parametrize(
+    ("secret", "shown", "masked"),
+    [
+        (
+            "[global]\nindex-url = https://bob:hunter22@pypi.corp/simple\n",
+            "global.index-url='https://bob:hunter22@pypi.corp/simple'",
+            "global.index-url='https://bob:***@pypi.corp/simple'",
+        ),
+        ("machine pypi.corp login bob password hunter22", "-u bob:hunter22", "-u bob:***"),
+        ("A=first1\nexport B='second 2'\n", "first1, second 2 of A and B", "***, *** of A and B"),
+        ("[global]\ntimeout = 60\nindex-url = https://a/b\n", "at https://a/b", "at https://a/b"),
+    ],
+)
+def test_passwords_in_a_file_of_settings_are_masked_by_themselves(
+    secret: str, shown: str, masked: str
+) -> None:
+    assert Redactor([secret.encode()])(shown) == masked
+
+
 class Error(grpc.RpcError):
     """What a call raises."""
 

@@ -6,6 +6,7 @@ a command printed becomes `***` before anyone sees it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -73,14 +74,27 @@ class Warn:
 Event = Vertex | Log | Transfer | Warn
 
 
+# What programs show of a file of settings without the line that it stands in: passwords in URLs, as
+# of pip.conf, those of netrc, and the values of variables.
+_INNER = (
+    re.compile(r"://[^/\s:@]*:([^/\s@]+)@"),
+    re.compile(r"\bpassword\s+(\S+)"),
+    re.compile(r"^(?:export\s+)?[A-Za-z_]\w*=[\"']?(.*?)[\"']?\s*$", re.MULTILINE),
+)
+
+
 class Redactor:
-    """Replaces secret values in text, each line of a secret of several lines too."""
+    """Replaces secret values in text, each line of a secret of several lines too.
+
+    Of a secret that is a file of settings its passwords are replaced by themselves, too.
+    """
 
     def __init__(self, secrets: Iterable[bytes]) -> None:
         parts: set[str] = set()
         for secret in secrets:
             text = secret.decode("utf-8", "replace")
-            parts.update(part.strip() for part in (text, *text.splitlines()))
+            inner = (part for pattern in _INNER for part in pattern.findall(text))
+            parts.update(part.strip() for part in (text, *text.splitlines(), *inner))
         # Longer ones first: one secret may be a part of another.
         self._parts = sorted(
             (part for part in parts if len(part) >= _SHORTEST_PART),
