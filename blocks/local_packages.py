@@ -24,7 +24,13 @@ from .layout import (
     settle_times,
     uv_mounts,
 )
-from .requirement_files import CONSTRAINTS, LOCAL, build_settings, requirement_mounts
+from .requirement_files import (
+    CONSTRAINTS,
+    LOCAL,
+    build_settings,
+    local_by_pip,
+    requirement_mounts,
+)
 
 if TYPE_CHECKING:
     from ..plan.composer import Composer
@@ -64,7 +70,7 @@ class LocalPackages(Block):
             project, (LOCAL, CONSTRAINTS), (*read.entries, *read.constraints)
         )
         wanted = f"--requirement {LOCAL} --constraint {CONSTRAINTS} {quoted(kept)}".rstrip()
-        if project.config is not None and project.config.cogpack.installer == "pip":
+        if local_by_pip(project):
             install = parts.Exec(
                 command=script(
                     f"python -m pip install --no-compile {wanted}",

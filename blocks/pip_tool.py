@@ -11,6 +11,7 @@ from ..project import Project
 from ..solver.resolution import Resolution
 from .base import Block
 from .commands import add_pip
+from .requirement_files import local_by_pip
 
 if TYPE_CHECKING:
     from ..plan.composer import Composer
@@ -25,8 +26,8 @@ class PipTool(Block):
 
     @classmethod
     def detect(cls, project: Project) -> bool:
-        pip = project.config is not None and project.config.cogpack.installer == "pip"
-        return bool(project.pre_install or project.run or (pip and project.requirements.entries))
+        installs = bool(project.requirements.entries) and local_by_pip(project)
+        return bool(project.pre_install or project.run or installs)
 
     def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
         add_pip(composer)

@@ -32,6 +32,7 @@ __all__ = [
     "RequirementFiles",
     "build_settings",
     "credential_fault",
+    "local_by_pip",
     "refuse_credentials",
     "requirement_mounts",
 ]
@@ -42,6 +43,9 @@ REQUIREMENTS = f"{_FOLDER}/requirements.txt"
 CONSTRAINTS = f"{_FOLDER}/constraints.txt"
 INDEXES = f"{_FOLDER}/indexes.txt"
 LOCAL = f"{_FOLDER}/local.txt"
+
+# Others, as .tgz and .tar.xz, are pip's alone.
+_UV_ARCHIVES = (".tar.gz", ".zip")
 
 
 class RequirementFiles(Block):
@@ -76,7 +80,7 @@ class RequirementFiles(Block):
             INDEXES: indexes,
         }
         if any(entry.is_local for entry in read.entries):
-            files[LOCAL] = indexes + _lines(entries)
+            files[LOCAL] = indexes + _lines(read.entries if local_by_pip(project) else entries)
         composer.side_stage(
             "system-deps",
             _STAGE,
@@ -128,6 +132,12 @@ def build_settings(project: Project) -> str:
             option = "--config-settings-package" if entry.name else "--config-setting"
             found.append(f"{option} {quoted([':'.join(filter(None, (entry.name, value)))])} ")
     return "".join(found)
+
+
+def local_by_pip(project: Project) -> bool:
+    """Whether pip installs what is in the project: uv does not read every kind of archive."""
+    archives = (entry.path for entry in project.requirements.entries if entry.kind == "sdist")
+    return _by_pip(project) or not all(path.endswith(_UV_ARCHIVES) for path in archives)
 
 
 def _by_pip(project: Project) -> bool:

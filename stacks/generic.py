@@ -17,6 +17,7 @@ from ..blocks.cuda import Cuda
 from ..blocks.entrypoint import Entrypoint
 from ..blocks.jax import Jax
 from ..blocks.local_packages import LocalPackages
+from ..blocks.pip_tool import PipTool
 from ..blocks.programs import needed_packages
 from ..blocks.python_version import PythonVersion
 from ..blocks.requirement_files import RequirementFiles
@@ -112,6 +113,8 @@ class GenericPythonStack(Stack):
             for framework in frameworks:
                 if framework.detect(project):
                     yield framework()
+            if PipTool.detect(project):
+                yield PipTool()
             yield Uv(platform)
             if LocalPackages.detect(project):
                 yield LocalPackages()

@@ -46,6 +46,30 @@ def written(plan: model.Plan) -> dict[str, str]:
     return {op.path: op.content for op in ops if isinstance(op, model.MkFile)}
 
 
+@pytest.mark.parametrize(
+    ("archive", "program"),
+    [
+        ("one-1.0.tar.gz", "/run/cogpack/uv/bin/uv pip"),
+        ("one two.zip", "/run/cogpack/uv/bin/uv pip"),
+        ("one-1.0.tgz", "python -m pip"),
+        ("one-1.0.tar.bz2", "python -m pip"),
+        ("one-1.0.tar.xz", "python -m pip"),
+    ],
+)
+@pytest.mark.parametrize("is_cog", [True, False])
+def test_archives_that_uv_does_not_read_are_pips(
+    tmp_path: Path, archive: str, program: str, is_cog: bool
+) -> None:
+    folder = project(tmp_path, lines=f"six\n./{archive}\n")
+    (folder / archive).write_text("")
+    if not is_cog:
+        (folder / "cog.yaml").unlink()
+        (folder / "main.py").write_text("print(1)\n")
+    plan = planned(folder)
+    assert install_of(plan, "local-packages").command.startswith(program)
+    assert "uv pip install" in install_of(plan, "packages").command
+
+
 @pytest.mark.parametrize("installer", ["uv", "pip"])
 def test_they_are_mounted_for_a_stage_of_their_own_behind_all_others(
     tmp_path: Path, installer: str
