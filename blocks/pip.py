@@ -10,9 +10,12 @@ from .bytecode import compile_modules
 from .index_settings import pip_index_env
 from .installer import Installer
 from .layout import PIP_ENV, QUIET_PYTHON, VENV, pip_mounts, script, settle_times
-from .requirement_files import CONSTRAINTS, REQUIREMENTS
+from .requirement_files import CONSTRAINTS, REQUIREMENTS, by_pip, has_checkouts
 
 __all__ = ["Pip"]
+
+# git notes the clock's time in a checkout.
+_NO_HISTORY = f"find {VENV}/src -name .git -prune -exec rm -rf {{}} +"
 
 
 class Pip(Installer):
@@ -22,11 +25,7 @@ class Pip(Installer):
 
     @classmethod
     def detect(cls, project: Project) -> bool:
-        return (
-            project.config is not None
-            and project.config.cogpack.installer == "pip"
-            and bool(project.requirements.entries)
-        )
+        return bool(project.requirements.entries) and by_pip(project)
 
     def install(self, project: Project, files: tuple[parts.Mount, ...]) -> parts.Exec:
         return parts.Exec(
@@ -34,6 +33,7 @@ class Pip(Installer):
                 f"python -m pip install --no-compile --requirement {REQUIREMENTS} "
                 f"--constraint {CONSTRAINTS}",
                 *compile_modules(project),
+                *([_NO_HISTORY] if has_checkouts(project) else []),
                 settle_times(VENV),
             ),
             mounts=(

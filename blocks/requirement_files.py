@@ -31,7 +31,9 @@ __all__ = [
     "REQUIREMENTS",
     "RequirementFiles",
     "build_settings",
+    "by_pip",
     "credential_fault",
+    "has_checkouts",
     "local_by_pip",
     "refuse_credentials",
     "requirement_mounts",
@@ -70,7 +72,7 @@ class RequirementFiles(Block):
         read = project.requirements
         refuse_credentials(read)
         entries = read.entries
-        if not _by_pip(project):
+        if not by_pip(project):
             entries = tuple(structs.replace(entry, settings=()) for entry in entries)
         indexes = "".join(f"{line}\n" for line in _option_lines(read.options))
         chosen = "".join(f"{line}\n" for line in _chosen(read, resolution))
@@ -137,11 +139,21 @@ def build_settings(project: Project) -> str:
 def local_by_pip(project: Project) -> bool:
     """Whether pip installs what is in the project: uv does not read every kind of archive."""
     archives = (entry.path for entry in project.requirements.entries if entry.kind == "sdist")
-    return _by_pip(project) or not all(path.endswith(_UV_ARCHIVES) for path in archives)
+    return by_pip(project) or not all(path.endswith(_UV_ARCHIVES) for path in archives)
 
 
-def _by_pip(project: Project) -> bool:
-    return project.config is not None and project.config.cogpack.installer == "pip"
+def by_pip(project: Project) -> bool:
+    """Whether pip installs the project's packages: because it is told to, or as uv cannot.
+
+    Of a repository that is editable (`-e git+https://…`) only pip keeps the checkout.
+    """
+    asked = project.config is not None and project.config.cogpack.installer == "pip"
+    return asked or has_checkouts(project)
+
+
+def has_checkouts(project: Project) -> bool:
+    """Whether a repository is to be installed editable, and so to stay in the image."""
+    return any(entry.editable and entry.kind == "vcs" for entry in project.requirements.entries)
 
 
 def credential_fault(origin: Origin) -> Fault:

@@ -69,6 +69,8 @@ class Entry(Struct, frozen=True):
             return f"{self.name}{extras}{self.specifier}"
         fragment = f"#{self.fragment}" if self.fragment else ""
         if self.url is not None:
+            if root and self.editable:
+                return self._checkout(extras)
             named = f"{self.name}{extras} @ {self.url.raw}"
             return named if self.name else f"{self.url.raw}{extras}"
         # Not every pip reads a name behind -e.
@@ -78,6 +80,13 @@ class Entry(Struct, frozen=True):
             place = f"//{root}/{self.path}".removesuffix("/.") if root else self.path
             return f"{named}file:{quote(place)}{fragment}"
         return f"{self.path if self.path == '.' else f'./{self.path}'}{extras}"
+
+    def _checkout(self, extras: str) -> str:
+        """An editable repository: not every pip reads a name in front of it."""
+        raw = self.url.raw if self.url else ""
+        if "egg=" in raw or not self.name:
+            return raw
+        return f"{raw}{'&' if '#' in raw else '#'}egg={self.name}{extras}"
 
 
 class IndexUrl(Struct, frozen=True):

@@ -17,6 +17,7 @@ from ..blocks.cuda import Cuda
 from ..blocks.entrypoint import Entrypoint
 from ..blocks.jax import Jax
 from ..blocks.local_packages import LocalPackages
+from ..blocks.pip import Pip
 from ..blocks.pip_tool import PipTool
 from ..blocks.programs import needed_packages
 from ..blocks.python_version import PythonVersion
@@ -115,7 +116,7 @@ class GenericPythonStack(Stack):
                     yield framework()
             if PipTool.detect(project):
                 yield PipTool()
-            yield Uv(platform)
+            yield Pip(platform) if Pip.detect(project) else Uv(platform)
             if LocalPackages.detect(project):
                 yield LocalPackages()
         yield Entrypoint()

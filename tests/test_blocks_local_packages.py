@@ -70,6 +70,24 @@ def test_archives_that_uv_does_not_read_are_pips(
     assert "uv pip install" in install_of(plan, "packages").command
 
 
+@pytest.mark.parametrize("is_cog", [True, False])
+def test_a_repository_that_is_editable_is_checked_out_by_pip(tmp_path: Path, is_cog: bool) -> None:
+    """uv refuses it: its code must stay in the image, as projects of research count on."""
+    url = "git+https://example.com/taming.git@v1"
+    folder = project(tmp_path, lines=f"-e {url}#egg=taming\n-e 'other @ {url}'\nsix\n")
+    if not is_cog:
+        (folder / "cog.yaml").unlink()
+        (folder / "main.py").write_text("print(1)\n")
+    plan = planned(folder)
+    command = install_of(plan, "packages").command
+    assert command.startswith("python -m pip install")
+    # The history has the clock's time in it.
+    assert "find /opt/venv/src -name .git" in command
+    assert written(plan)["/requirements.txt"] == (
+        f"-e '{url}#egg=taming'\n-e '{url}#egg=other'\nsix\n"
+    )
+
+
 @pytest.mark.parametrize("installer", ["uv", "pip"])
 def test_they_are_mounted_for_a_stage_of_their_own_behind_all_others(
     tmp_path: Path, installer: str
