@@ -37,6 +37,15 @@ _DEPRECATED = {
 }
 
 
+# Variables by which pip, which Cog installs with, chooses what it installs.
+_PIP_VARIABLES = frozenset(
+    f"PIP_{name}"
+    for name in (
+        *("CONSTRAINT", "EXTRA_INDEX_URL", "FIND_LINKS", "INDEX_URL", "NO_BINARY", "NO_INDEX"),
+        *("ONLY_BINARY", "PRE", "TRUSTED_HOST"),
+    )
+)
+
 # However a flag is written, in YAML 1.1 and by Cog's reader.
 _YES = frozenset({"y", "yes", "true", "on"})
 
@@ -73,7 +82,7 @@ def deprecations(nodes: Mapping[str, YamlNode], origins: Mapping[str, Origin]) -
         origin = nearest_origin(origins, "weights")
         message = "weights stand without 'model': cogpack builds them, Cog does not"
         warnings.append(Fault(message, origin, "add 'model' if Cog must read the project too"))
-    return [*warnings, *_cuda_without_gpu(nodes, origins)]
+    return [*warnings, *_cuda_without_gpu(nodes, origins), *_pip_variables(nodes, origins)]
 
 
 def _cuda_without_gpu(
@@ -84,6 +93,19 @@ def _cuda_without_gpu(
     if _has_content(nodes.get("build.cuda")) and not uses_it:
         message = "build.cuda is set, but gpu is not true: frameworks are CPU builds"
         yield Fault(message, nearest_origin(origins, "build.cuda"), "add 'gpu: true', or remove it")
+
+
+def _pip_variables(nodes: Mapping[str, YamlNode], origins: Mapping[str, Origin]) -> Iterator[Fault]:
+    installer = nodes.get("cogpack.installer")
+    if isinstance(installer, Scalar) and installer.text == "pip":
+        return
+    for path, node in nodes.items():
+        text = node.text if isinstance(node, Scalar) and path.startswith("environment[") else ""
+        name, equals, _ = text.partition("=")
+        if equals and name in _PIP_VARIABLES:
+            message = f"{path} sets {name}, which uv, the installer, does not read"
+            hint = "write the option into the requirements file, or add 'cogpack: {installer: pip}'"
+            yield Fault(message, nearest_origin(origins, path), hint)
 
 
 def _has_content(node: YamlNode | None) -> bool:

@@ -281,6 +281,14 @@ def test_items_that_say_nothing_new_to_apt_or_pip_are_passed_over(tmp_path: Path
     assert [one.name for one in project.requirements.entries] == ["six"]
 
 
+def test_a_variable_that_only_pip_reads_is_told_where_uv_installs() -> None:
+    text = b"environment:\n  - PIP_INDEX_URL=https://mirror/simple\n  - PIP_NO_CACHE_DIR=1\n"
+    [warning] = scan_config(text).warnings
+    assert str(warning).startswith("cog.yaml:2: environment[0] sets PIP_INDEX_URL, which uv")
+    assert "installer: pip" in warning.hint
+    assert scan_config(text + b"cogpack: {installer: pip}\n").warnings == ()
+
+
 def test_keys_of_the_users_own_are_a_place_for_anchors() -> None:
     text = (
         "x-base: &base\n  python_version: '3.11'\nbuild:\n  <<: *base\n  gpu: true\n"
