@@ -49,6 +49,9 @@ PYPROJECT = "pyproject.toml"
 _LOCKS = ("uv.lock", "pylock.cogpack.toml")
 REQUIREMENTS = "requirements.txt"
 
+# What people call cog.yaml by mistake, in any case.
+_MISNAMED = frozenset({"cog.yaml", "cog.yaml.txt", "cog.yml"})
+
 
 class SystemPackage(Struct, frozen=True):
     """An apt package as the user wants it: `ffmpeg`, `ffmpeg=7:5.1`."""
@@ -184,8 +187,12 @@ class _Reader:
     def read(self) -> Project:
         reading = self._config()
         pyproject = self._pyproject()
-        if reading is None and not self.faults and not self._is_generic(pyproject):
-            self.faults.append(missing_config(self._config_name))
+        if reading is None and not self.faults:
+            if near := self._misnamed():
+                message = f"{near} is not read: Cog's file is called {FILE}"
+                self.faults.append(Fault(message, Origin(near), f"rename it to {FILE}"))
+            elif not self._is_generic(pyproject):
+                self.faults.append(missing_config(self._config_name))
         requirements, source = self._requirements(reading, pyproject)
         self._check_choice(reading, source)
         predictor, trainer = self._targets(reading)
@@ -246,6 +253,13 @@ class _Reader:
         self.faults += reading.faults
         self._warnings += reading.warnings
         return reading
+
+    def _misnamed(self) -> str:
+        """A file that is meant to be cog.yaml; empty when there is none."""
+        if self._config_name != FILE:
+            return ""
+        names = sorted(entry.name for entry in self._root.iterdir() if entry.name != FILE)
+        return next((name for name in names if name.lower() in _MISNAMED), "")
 
     def _is_generic(self, pyproject: PyProject | None) -> bool:
         """Whether the folder is a project though it has no cog.yaml."""

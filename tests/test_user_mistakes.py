@@ -24,6 +24,17 @@ def told(folder: Path) -> list[tuple[str, str]]:
     return [(str(fault), fault.hint) for fault in caught.value.faults]
 
 
+@pytest.mark.parametrize("name", ["cog.yml", "Cog.yaml", "cog.yaml.txt"])
+@pytest.mark.parametrize("other", ["requirements.txt", ""])
+def test_a_project_file_under_a_wrong_name(tmp_path: Path, name: str, other: str) -> None:
+    write_project(tmp_path).joinpath("cog.yaml").rename(tmp_path / name)
+    if other:
+        (tmp_path / other).write_text("six\n")
+        (tmp_path / "main.py").write_text("print(1)\n")
+    message = f"{name}: {name} is not read: Cog's file is called cog.yaml"
+    assert told(tmp_path) == [(message, "rename it to cog.yaml")]
+
+
 @pytest.mark.parametrize("patterns", ["*.py\n", "predict.py\n", "*\n!train.py\n"])
 def test_a_predictor_that_dockerignore_leaves_out(tmp_path: Path, patterns: str) -> None:
     folder = write_project(tmp_path, files={".dockerignore": patterns})
