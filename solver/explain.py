@@ -6,19 +6,19 @@ no solution and every part of it has one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import reduce
 
 from ..origin import Origin
 from .conflict import Clash
-from .edits import moves
+from .edits import editable, moves
 from .matrix_facts import range_text
 from .requirement import Requirement
 from .sat import Engine
 from .selection import Selector, intersect
 from .universe import Fact, Package, Universe
 
-__all__ = ["MAX_CLASHES", "clashes", "facts_against", "minimal", "minimal_core"]
+__all__ = ["MAX_CLASHES", "clashes", "facts_against", "minimal", "minimal_core", "sources"]
 
 GPU = "gpu-capability"
 
@@ -70,7 +70,7 @@ def minimal_core(
 
 
 def clashes(universe: Universe, requirements: Iterable[Requirement]) -> tuple[Clash, ...]:
-    """Every minimal set of requirements that cannot hold together, with the facts behind it.
+    """Every minimal set of lines that cannot hold together, with the facts behind it.
 
     Sorted; empty when there is a solution; at most MAX_CLASHES. The fixes are left empty.
     """
@@ -80,19 +80,37 @@ def clashes(universe: Universe, requirements: Iterable[Requirement]) -> tuple[Cl
         found = []
         for literals in map(sorted, _minimal_sets(engine)):
             members = tuple(sorted(by_literal[literal] for literal in literals))
-            facts = facts_against(engine, literals)
+            facts = facts_against(engine, literals, {one.package for one in members})
             notes = (*_notes(engine, members), *_missing(universe, facts))
             found.append(Clash(members, facts, notes=notes))
-    return tuple(sorted(found))
+    # A line may ask for several packages, so a set that is minimal in what is asked for may have
+    # more lines than another one: whoever reads lines is told the lesser.
+    lines = [sources(one) for one in found]
+    least = (
+        one for one, own in zip(found, lines, strict=True) if not any(few < own for few in lines)
+    )
+    return tuple(sorted(least))
 
 
-def facts_against(engine: Engine, literals: Sequence[int]) -> tuple[Fact, ...]:
+def sources(clash: Clash) -> frozenset[Origin | Requirement]:
+    """The lines and options of a clash; what a block asks for stands for itself."""
+    return frozenset(one.origin if editable(one) else one for one in clash.requirements)
+
+
+def facts_against(
+    engine: Engine, literals: Sequence[int], about: Collection[str]
+) -> tuple[Fact, ...]:
     """A minimal set of facts with which the literals have no solution, sorted.
 
     The literals were refuted before: the facts that came up then suffice.
+    about: the packages that the literals speak of; if what is known of these is enough, nothing is
+        told of others, for that torchvision has no wheels is plainer than that its torch has none.
     """
     facts = dict(sorted(engine.facts.items()))
-    kept = set(minimal_core(engine.check, engine, tuple(facts.values()), fixed=literals))
+    direct = [literal for fact, literal in facts.items() if fact.key.partition(" ")[0] in about]
+    kept: set[int] = set()
+    for members in (direct, tuple(facts.values())):
+        kept = kept or set(minimal_core(engine.check, engine, members, fixed=literals))
     return tuple(fact for fact, literal in facts.items() if literal in kept)
 
 

@@ -8,10 +8,9 @@ from itertools import combinations, islice, product
 
 from msgspec.structs import replace
 
-from ..origin import Origin
 from .conflict import Change, Clash, Fix
-from .edits import Move, Unit, applied, drop, editable, move, moves, units
-from .explain import clashes
+from .edits import Move, Unit, applied, drop, move, moves, units
+from .explain import clashes, sources
 from .policy import COMPROMISES
 from .problem import Problem, prepare, solvable
 from .requirement import Requirement
@@ -51,7 +50,7 @@ def _told_apart(found: Iterable[Clash]) -> tuple[Clash, ...]:
     """Without clashes that read the same: one line may ask for several packages, all in vain."""
     first: dict[object, Clash] = {}
     for clash in found:
-        lines = frozenset(_sources(clash))
+        lines = sources(clash)
         first.setdefault((lines, clash.facts, clash.notes, clash.fixes), clash)
     return tuple(first.values())
 
@@ -60,16 +59,11 @@ def _connected(found: Sequence[Clash]) -> tuple[Group, ...]:
     """Clashes that share a line, directly or through others, stand in one group."""
     groups: list[list[Clash]] = []
     for clash in found:
-        members = _sources(clash)
-        touching = [group for group in groups if any(members & _sources(c) for c in group)]
+        members = sources(clash)
+        touching = [group for group in groups if any(members & sources(c) for c in group)]
         groups = [group for group in groups if group not in touching]
         groups.append([*(one for group in touching for one in group), clash])
     return tuple(sorted(tuple(sorted(group)) for group in groups))
-
-
-def _sources(clash: Clash) -> set[Origin | Requirement]:
-    """The lines and options of a clash; what a block asks for stands for itself."""
-    return {one.origin if editable(one) else one for one in clash.requirements}
 
 
 def _fixes(search: _Search, groups: Sequence[Group]) -> list[tuple[Fix, ...]]:

@@ -156,15 +156,21 @@ def _refusals(engine: Engine, name: str, optimum: Optimum) -> tuple[Refusal, ...
         if found and not engine.check([wanted, *found[-1][1]]):
             found[-1][0].append(label)
         else:
-            found.append(([label], _core(engine, wanted, optimum, settled), settled))
+            core = _core(engine, name, wanted, optimum, settled)
+            found.append(([label], core, settled))
     return tuple(_refusal(engine, optimum, *one) for one in found)
 
 
-def _core(engine: Engine, wanted: int, optimum: Optimum, settled: int) -> tuple[int, ...]:
-    """Literals of requirements, facts and earlier decisions that rule out `wanted`."""
+def _core(
+    engine: Engine, name: str, wanted: int, optimum: Optimum, settled: int
+) -> tuple[int, ...]:
+    """Literals of requirements, facts and earlier decisions that rule out `wanted`.
+
+    name: the package that `wanted` is about.
+    """
     above = minimal_core(engine.solve, engine, engine.selectors, fixed=[wanted])
     if above or not engine.solve([wanted, *engine.selectors]):
-        return _with_facts(engine, wanted, above)
+        return _with_facts(engine, name, wanted, above)
     # It could be had, but only at the price of something that matters more.
     earlier = _earlier(engine, optimum.decisions[:settled])
 
@@ -177,7 +183,7 @@ def _core(engine: Engine, wanted: int, optimum: Optimum, settled: int) -> tuple[
     for decisions in (earlier[:fewest], earlier):
         members = list(dict.fromkeys([*reversed(decisions), *engine.selectors]))
         above = minimal_core(engine.solve, engine, members, fixed=[wanted])
-        core = _with_facts(engine, wanted, above)
+        core = _with_facts(engine, name, wanted, above)
         found.append((len(core) - len(above), core))
     return min(found, key=itemgetter(0))[1]
 
@@ -197,8 +203,10 @@ def _earlier(engine: Engine, decisions: Iterable[Decision]) -> list[int]:
     return [one.literal for one in decisions if one.literal and one.step.package not in given]
 
 
-def _with_facts(engine: Engine, wanted: int, above: Sequence[int]) -> tuple[int, ...]:
-    facts = facts_against(engine, [wanted, *above])
+def _with_facts(engine: Engine, name: str, wanted: int, above: Sequence[int]) -> tuple[int, ...]:
+    pairs = zip(engine.selectors, engine.requirements, strict=True)
+    about = {name, *(one.package for literal, one in pairs if literal in above)}
+    facts = facts_against(engine, [wanted, *above], about)
     return (*above, *(engine.facts[fact] for fact in facts))
 
 

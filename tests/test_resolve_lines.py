@@ -4,34 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
-from cogpack.cli.resolve import command
-from support.projects import PREDICTOR
+from support.resolving import packages, resolve
 
 GPU = 'gpu: true\npython_version: "3.12"'
-
-
-def resolve(folder: Path, build: str, requirements: str, *options: str, **files: str) -> Result:
-    """`cogpack resolve` over a project. files: name without `.txt` -> content."""
-    lines = [f"  {line}" for line in (*build.splitlines(), "python_requirements: requirements.txt")]
-    text = "\n".join(["build:", *lines, "run: predict.py:Predictor", ""])
-    (folder / "cog.yaml").write_text(text, encoding="utf-8")
-    (folder / "predict.py").write_text(PREDICTOR, encoding="utf-8")
-    for name, content in {"requirements": requirements, **files}.items():
-        (folder / f"{name}.txt").write_text(content, encoding="utf-8")
-    return CliRunner().invoke(command, [str(folder), "--offline", *options])
-
-
-def packages(folder: Path, build: str, requirements: str, **files: str) -> dict[str, Any]:
-    """The packages of the answer, as `--json` has them."""
-    result = resolve(folder, build, requirements, "--json", **files)
-    assert result.exit_code == 0, result.output
-    found: dict[str, Any] = json.loads(result.stdout)["packages"]
-    return found
 
 
 def test_a_constraint_limits_what_another_line_asks_for(tmp_path: Path) -> None:

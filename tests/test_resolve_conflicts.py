@@ -1,0 +1,51 @@
+"""Conflicts of whole projects as `cogpack resolve` tells them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from support.resolving import resolve
+
+
+def told(folder: Path, build: str, requirements: str, *options: str, **files: str) -> str:
+    """What is told of a project whose lines do not go together."""
+    result = resolve(folder, build, requirements, *options, **files)
+    assert result.exit_code == 1, result.output
+    return result.stdout
+
+
+def clashes(text: str) -> list[list[str]]:
+    """The lines of each set that does not go together, without their places."""
+    found: list[list[str]] = []
+    for line in text.splitlines():
+        if line in ("These do not go together:", "This cannot be had:"):
+            found.append([])
+            inside = True
+        elif not line.startswith("  "):
+            inside = False
+        elif found and inside:
+            found[-1].append(line.strip().partition(" (")[0])
+    return found
+
+
+def test_no_clash_has_lines_that_another_does_without(tmp_path: Path) -> None:
+    """`cuda:` asks for two packages, and only one of them needs torch to fail."""
+    build = 'gpu: true\ncuda: "13.0"\npython_version: "3.12"'
+    text = told(tmp_path, build, "torch==2.9.1\n", "--driver", "535")
+    assert clashes(text) == [['cuda: "13.0"', "--driver 535"]]
+    assert "set cuda to 12.8, cog.yaml:3" in text
+
+
+def test_what_is_known_of_the_lines_packages_is_told_before_what_they_bring(
+    tmp_path: Path,
+) -> None:
+    text = told(tmp_path, 'gpu: true\npython_version: "3.13"', "torchvision==0.18.0\n")
+    assert "  torchvision 0.18.0 has wheels for Python 3.8 to 3.12 [" in text
+    assert "torch 2.3.0" not in text
+
+
+def test_so_it_is_with_better_versions_that_were_refused(tmp_path: Path) -> None:
+    text = resolve(tmp_path, "gpu: true", "torchvision<0.20\n", "--why", "python").stdout
+    refused = text.partition("not 3.15")[2]
+    assert "torchvision 0.12.0 has wheels for Python 3.7 to 3.10" in refused
+    assert "torch 2.4.1" not in refused
