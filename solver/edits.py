@@ -35,11 +35,12 @@ class Unit:
     def movable(self) -> bool:
         """Whether another version can be written in its place.
 
-        An extra of the same line, which is no version, stays as it is.
+        What the same line asks for without a version stays as it is: an extra, or the cuDNN that
+        CUDA in the image comes with.
         """
         asked = (requirement.specifier for requirement in self.requirements)
-        versions = {one for one in asked if not one or _clauses(one)}
-        return bool(self.first.origin.file) and len(versions) == 1 and versions != {""}
+        versions = {one for one in asked if _clauses(one)}
+        return bool(self.first.origin.file) and len(versions) == 1
 
 
 @dataclass(frozen=True)

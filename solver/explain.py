@@ -187,13 +187,16 @@ def _unknown(engine: Engine, package: Package, requirement: Requirement) -> str:
     parts = requirement.specifier.split(",")
     if len(parts) > 1 and all(engine.encoding.positions(package, part) for part in parts):
         return f"no known version of {package.name} meets all of {', '.join(parts)}"
-    platform = engine.encoding.universe.platform
-    where = f" for {platform}" if platform else ""
-    shown = f"{package.name}{requirement.specifier}"
+    universe = engine.encoding.universe
+    where = f" for {universe.platform}" if universe.platform else ""
+    # The image's CUDA is no other one to those who ask for it.
+    name = package.name.removeprefix("system-")
+    shown = f"{name}{requirement.specifier}"
     if requirement.specifier.endswith(".*") and requirement.specifier.startswith("=="):
-        # A series, as cog.yaml has it. The image's CUDA is no other one to those who ask for it.
-        series = requirement.specifier.removeprefix("==").removesuffix(".*")
-        shown = f"{package.name.removeprefix('system-')} {series}"
+        # A series, as cog.yaml has it.
+        shown = f"{name} {requirement.specifier.removeprefix('==').removesuffix('.*')}"
+    if name != package.name and engine.encoding.positions(universe[name], requirement.specifier):
+        shown = f"image with {shown}"
     return f"no {shown} is known{where}{_near(package, requirement)}"
 
 

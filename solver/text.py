@@ -161,10 +161,10 @@ def change_text(change: Change) -> str:
 
 
 def _clash(clash: Clash) -> str:
-    alone = len(clash.requirements) == 1
-    lines = ["This cannot be had:" if alone else "These do not go together:"]
-    asked = map(requirement_text, sorted(clash.requirements, key=_reading))
-    lines += [f"  {one}" for one in dict.fromkeys(asked)]
+    # A line may ask for several packages.
+    asked = dict.fromkeys(map(requirement_text, sorted(clash.requirements, key=_reading)))
+    lines = ["This cannot be had:" if len(asked) == 1 else "These do not go together:"]
+    lines += [f"  {one}" for one in asked]
     reasons = [*clash.notes, *_facts(clash.facts)]
     if reasons:
         lines += ["because", *(f"  {reason}" for reason in reasons)]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from support.resolving import resolve
 
 
@@ -49,3 +51,26 @@ def test_so_it_is_with_better_versions_that_were_refused(tmp_path: Path) -> None
     refused = text.partition("not 3.15")[2]
     assert "torchvision 0.12.0 has wheels for Python 3.7 to 3.10" in refused
     assert "torch 2.4.1" not in refused
+
+
+def test_a_line_that_contradicts_itself_is_one_line(tmp_path: Path) -> None:
+    text = told(tmp_path, 'gpu: true\npython_version: "3.12"', "jax[cuda13]==0.4.30\n")
+    assert text.startswith("This cannot be had:\n  jax[cuda13]==0.4.30 (requirements.txt:1)\n")
+
+
+@pytest.mark.parametrize("requirements", ["onnxruntime-gpu\n", "torch==2.5.1\n"])
+@pytest.mark.parametrize(
+    ("cuda", "reason", "fix"),
+    [
+        ("12.7", "no cuda 12.7 is known; 12.6 and 12.8 are", "set cuda to 12.8,"),
+        ("12.7.1", "no cuda==12.7.1 is known; 12.6.3 and 12.8.0 are", "set cuda to 12.8.0,"),
+        ("12.4.0", "no image with cuda==12.4.0 is known; ", "set cuda to 12.4.1,"),
+    ],
+)
+def test_a_cuda_that_there_is_not_is_told_once_with_those_beside_it(
+    tmp_path: Path, requirements: str, cuda: str, reason: str, fix: str
+) -> None:
+    text = told(tmp_path, f'gpu: true\ncuda: "{cuda}"', requirements)
+    assert clashes(text) == [[f'cuda: "{cuda}"']]
+    assert reason in text
+    assert f"{fix} cog.yaml:3" in text

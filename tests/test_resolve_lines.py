@@ -142,13 +142,6 @@ def test_a_line_with_an_extra_can_be_changed_to_another_version(tmp_path: Path) 
     assert "change jax[cuda13]==0.7.0 to jax[cuda13]==0.7.2" in result.stdout
 
 
-def test_a_cuda_that_nobody_knows_is_told_once_and_as_cog_yaml_has_it(tmp_path: Path) -> None:
-    result = resolve(tmp_path, 'gpu: true\ncuda: "12.7"', "torch==2.5.1\n")
-    assert result.exit_code == 1
-    assert result.stdout.count("This cannot be had:") == 1
-    assert "no cuda 12.7 is known; 12.6 and 12.8 are" in result.stdout
-
-
 def test_a_cog_that_had_no_coglet_needs_none(tmp_path: Path) -> None:
     found = packages(tmp_path, 'sdk_version: "0.16.0"', "requests\n")
     assert found["cog"]["version"] == "0.16.0"
