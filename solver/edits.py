@@ -113,11 +113,22 @@ def move(requirement: Requirement, target: Move) -> Change:
             wildcard = ".*" if version != plain else ""
             return Change(requirement, plain, target.name, f"=={target.name}{wildcard}")
         if operator in {">", ">="} and not target.above:
-            return _respecified(requirement, f">={target.name}")
+            return _respecified(requirement, f">={_as_exact(target.name, version)}")
         if operator in {"<", "<="} and target.above:
             return _respecified(requirement, f"<={target.name}")
     series = ".*" if any(clause.version.endswith(".*") for clause in clauses) else ""
     return _respecified(requirement, f"=={target.name}{series}")
+
+
+def _as_exact(name: str, written: str) -> str:
+    """A bound with as many numbers as the user's: `3.12` in place of `3.13`, and not `3.12.16`.
+
+    It is of two numbers at least: of `2` there is none beside it that means anything.
+    """
+    version = Version(name)
+    count = max(2, len(Version(written).release))
+    whole = name == version.base_version
+    return ".".join(map(str, version.release[:count])) if whole else name
 
 
 def _other_name(text: str, package: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from functools import cached_property
-from itertools import combinations, islice, product
+from itertools import chain, combinations, islice, product
 
 from msgspec.structs import replace
 
@@ -154,7 +154,9 @@ class _Search:
             change = self._nearest(unit, rest, (above,))
             if change is not None:
                 found.append(((0, change[0]), Fix((change[1],))))
-        found.append(((1, 0), Fix((drop(unit.first),))))
+        # To leave an option out changes no file.
+        in_file = bool(unit.first.origin.file)
+        found.append(((1, int(in_file)), Fix((drop(unit.first),))))
         return found
 
     def joint(
@@ -164,9 +166,14 @@ class _Search:
         rest = self._without(chosen, elsewhere)
         if not self.engine.solve(rest):
             return []
+        kept = [self._of_any_version(unit) for unit in chosen]
+        if not self.engine.solve([*rest, *chain(*kept)]):
+            kept = [[] for _ in chosen]
         changes, dropped, distance = [], 0, 0
-        for unit in chosen:
-            change = self._nearest(unit, rest, (True, False))
+        for number, unit in enumerate(chosen, start=1):
+            # What comes nearest to one line may leave no version for the next.
+            later = chain(*kept[number:])
+            change = self._nearest(unit, [*rest, *later], (True, False))
             if change is None:
                 dropped += 1
                 changes.append(drop(unit.first))
@@ -175,6 +182,15 @@ class _Search:
             changes.append(change[1])
             rest = [*rest, *change[2]]
         return [((dropped, distance), Fix(tuple(sorted(changes))))]
+
+    def _of_any_version(self, unit: Unit) -> list[int]:
+        """Literals that ask for what a unit does, whatever the versions."""
+        if not unit.movable:
+            return []
+        asked = unit.requirements
+        versions = {unit.first.specifier}
+        loose = [replace(one, specifier="") if one.specifier in versions else one for one in asked]
+        return [self.engine.selector(one) for one in loose]
 
     @cached_property
     def _sound(self) -> Sequence[int]:
@@ -193,7 +209,10 @@ class _Search:
     def _nearest(
         self, unit: Unit, rest: Sequence[int], directions: tuple[bool, ...]
     ) -> tuple[int, Change, Sequence[int]] | None:
-        """Distance, edit and literals of the nearest version that does, a sound one if any."""
+        """Cost, edit and literals of the nearest version that does, a sound one if any.
+
+        The cost is the distance; any version that is not sound costs more than each one that is.
+        """
         requirement: Requirement = unit.first
         package = self.engine.encoding.packages[requirement.package]
         if not unit.movable or package.opaque:
@@ -204,11 +223,12 @@ class _Search:
             for target in moves(package, requirement.specifier, admitted)
             if target.above in directions
         ]
-        for always in ([*rest, *self._sound], rest):
+        for unsound, always in enumerate(([*rest, *self._sound], rest)):
             found = self._first(unit, package, targets, always)
             if found is not None:
                 target, literals = found
-                return target.distance, move(requirement, target), literals
+                cost = target.distance + unsound * 2 * len(package.candidates)
+                return cost, move(requirement, target), literals
         return None
 
     def _first(

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from cogpack.cli.resolve import command
 from support.resolving import resolve
 
 
@@ -74,3 +76,48 @@ def test_a_cuda_that_there_is_not_is_told_once_with_those_beside_it(
     assert clashes(text) == [[f'cuda: "{cuda}"']]
     assert reason in text
     assert f"{fix} cog.yaml:3" in text
+
+
+def fixes(text: str) -> list[str]:
+    """The ways out that are told."""
+    return [line.strip() for line in text.partition("To mend it")[2].splitlines()[1:]]
+
+
+def test_two_lines_are_changed_rather_than_one_removed(tmp_path: Path) -> None:
+    """torch 2.5.0 is the nearest for 3.13, and no torchvision goes with both."""
+    lines = "torch==2.4.1\ntorchvision==0.18.0\n"
+    text = told(tmp_path, 'gpu: true\npython_version: "3.13"', lines)
+    assert not any("remove" in fix for fix in fixes(text))
+    assert (
+        "change torch==2.4.1 to torch==2.6.0, requirements.txt:1, and "
+        "change torchvision==0.18.0 to torchvision==0.21.0, requirements.txt:2"
+    ) in fixes(text)
+
+
+def test_a_lower_bound_is_written_as_the_user_wrote_it(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(
+        '[project]\nname = "app"\nversion = "1"\n'
+        'requires-python = ">=3.13"\ndependencies = ["torch==2.4.1"]\n'
+        '[project.scripts]\napp = "app:main"\n',
+        encoding="utf-8",
+    )
+    result = CliRunner().invoke(command, [str(tmp_path), "--offline"])
+    assert result.exit_code == 1, result.output
+    assert fixes(result.stdout)[0] == (
+        'change requires-python = ">=3.13" to requires-python = ">=3.12", pyproject.toml:4'
+    )
+
+
+def test_an_option_is_left_out_before_a_line_is_removed(tmp_path: Path) -> None:
+    build = 'gpu: true\npython_version: "3.12"'
+    found = fixes(told(tmp_path, build, "torch==2.4.1\n", "--gpu", "b200"))
+    assert found[:2] == [
+        "change torch==2.4.1 to torch==2.7.0, requirements.txt:1",
+        "leave out --gpu b200",
+    ]
+
+
+def test_what_needs_no_compromise_is_the_first_way_out(tmp_path: Path) -> None:
+    """12.8 is as near as 12.4, and this torch has no build for it."""
+    found = fixes(told(tmp_path, 'gpu: true\ncuda: "12.7"', "torch==2.5.1\n"))
+    assert found[:2] == ["set cuda to 12.4, cog.yaml:3", "set cuda to 12.8, cog.yaml:3"]

@@ -128,7 +128,7 @@ def test_two_ranges_without_a_common_version() -> None:
     text = conflict(line("torch>=2.5", 1), line("torch<2.4", 2))
     assert "no known version of torch is in all of these ranges" in text
     assert "change torch<2.4 to torch<=2.5.0, requirements.txt:2" in text
-    assert "change torch>=2.5 to torch>=2.3.1, requirements.txt:1" in text
+    assert "change torch>=2.5 to torch>=2.3, requirements.txt:1" in text
 
 
 def test_many_alike_facts_are_counted() -> None:
@@ -150,7 +150,7 @@ def test_independent_problems_are_told_at_once() -> None:
           no known version of driver is in all of these ranges
 
         To mend it, one of:
-          change driver>=550 to driver>=450.80.2, cog.yaml:9
+          change driver>=550 to driver>=450.80, cog.yaml:9
           leave out --driver 470
           remove driver>=550, cog.yaml:9
 
