@@ -173,6 +173,13 @@ class Matrix(Struct, frozen=True, dict=True):
         )
         return Relation(fact, (Term("driver", f">={floor}"), *unless))
 
+    def capability(self, row: Row, key: str, cuda: str, unless: Iterable[Term] = ()) -> Relation:
+        """The row's thing runs CUDA of this minor, which knows no GPU that is too old for it."""
+        oldest = self.oldest_capabilities[cuda]
+        text = f"{key} runs CUDA {cuda}, which knows no compute capability below {oldest}"
+        term = Term("gpu-capability", f">={oldest}", absent_ok=True)
+        return Relation(self.fact(row, key, text), (term, *unless))
+
 
 def cuda_libraries(major: str) -> str:
     """The package that stands for the CUDA libraries of one major on the package index."""

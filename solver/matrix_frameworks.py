@@ -121,11 +121,7 @@ def _torch_build(
         fact = matrix.fact(row, key, text)
         yield constrains(fact, "gpu-capability", labels=_devices(row.kernels, capabilities))
     else:
-        oldest = matrix.oldest_capabilities[row.cuda]
-        text = (
-            f"{key} is built by CUDA {row.cuda}, which has left compute capabilities below {oldest}"
-        )
-        yield constrains(matrix.fact(row, key, text), "gpu-capability", f">={oldest}")
+        yield matrix.capability(row, key, row.cuda)
 
 
 @cache
@@ -266,6 +262,7 @@ def _tensorflow_cuda(matrix: Matrix, row: TensorflowBuild, key: str) -> Iterator
         fact = matrix.fact(row, key, text)
         yield requires(fact, from_image, Term("cudnn", row.cudnn_packages), Term(CUDNN_MISMATCH))
     yield matrix.driver(row, key, row.cuda, [from_image])
+    yield matrix.capability(row, key, row.cuda, [from_image])
 
 
 def _tensorflow_system_cuda(
@@ -351,6 +348,7 @@ def _plugin_cuda(matrix: Matrix, row: JaxPlugin, key: str) -> Iterator[Relation]
         minor for minor in matrix.minimal_drivers if minor.split(".")[0] == row.cuda_major
     )
     yield matrix.driver(row, key, oldest, [])
+    yield matrix.capability(row, key, oldest)
     series = f"=={row.cuda_major}.*"
     if row.cuda_packages:
         minors = minor_range(row.cuda_packages)

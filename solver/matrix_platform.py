@@ -19,7 +19,7 @@ from .matrix_facts import (
     Matrix,
     minor_series,
 )
-from .universe import BUILD_IMAGE, RUNTIME_IMAGE, Candidate, Relation, Term, requires
+from .universe import BUILD_IMAGE, RUNTIME_IMAGE, Candidate, Relation, Term, constrains, requires
 
 __all__ = [
     "TOOLKITS",
@@ -244,16 +244,20 @@ def _toolkits(matrix: Matrix, package: str, flavours: tuple[str, ...]) -> Iterat
                     Term("cuda", labels=frozenset({str(version)})),
                     Term(SYSTEM_CUDA_MISMATCH),
                 ),
-                *_toolkit_driver(matrix, toolkits.get(version)),
+                *_toolkit_limits(matrix, toolkits.get(version)),
             ),
         )
 
 
-def _toolkit_driver(matrix: Matrix, row: Cuda | None) -> Iterator[Relation]:
+def _toolkit_limits(matrix: Matrix, row: Cuda | None) -> Iterator[Relation]:
+    """The drivers and the GPUs that a toolkit runs on."""
     if row is not None:
         key = f"CUDA {row.version}"
         text = f"{key} needs NVIDIA driver {row.minimal_driver} or newer"
         yield requires(matrix.fact(row, key, text), Term("driver", f">={row.minimal_driver}"))
+        text = f"{key} knows no compute capability below {row.oldest_capability}"
+        fact = matrix.fact(row, key, text)
+        yield constrains(fact, "gpu-capability", f">={row.oldest_capability}")
 
 
 def _tags(matrix: Matrix, row: BaseImage) -> Iterator[tuple[str, str]]:

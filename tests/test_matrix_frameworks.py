@@ -128,6 +128,23 @@ def test_a_gpu_runs_only_builds_with_kernels_for_it(
     assert solved(GPU, gpu, f"torch=={works}")["torch"].version == works
 
 
+def test_a_gpu_that_cuda_knows_no_more() -> None:
+    """Volta went with CUDA 13, Kepler with CUDA 12."""
+    volta = "gpu-capability==7.0"
+    (clash,) = refused(GPU, volta, "jax-cuda13-plugin==0.8.0").clashes
+    assert {fact.text for fact in clash.facts} == {
+        "jax-cuda13-plugin 0.8.0 runs CUDA 13.0, which knows no compute capability below 7.5"
+    }
+    assert solved(GPU, volta, "jax")["jax-cuda"].version == "cuda12"
+    assert refused(GPU, volta, *cuda("13.0"))
+    assert refused(GPU, volta, "cuda-toolkit==13.0.0")
+    assert solved(GPU, volta, *cuda("12.9"))
+    kepler = "gpu-capability==3.7"
+    assert refused(GPU, kepler, "tensorflow==2.20.0", "tensorflow-cuda==and-cuda")
+    assert solved(GPU, kepler, "tensorflow==2.10.1")
+    assert solved(CPU, kepler, "tensorflow==2.20.0", "jax")
+
+
 def test_triton_is_the_one_that_torch_names() -> None:
     assert solved(GPU, "torch==2.7.1")["triton"].version == "3.3.1"
     conflict = refused(GPU, "torch==2.7.1", "triton==3.2.0")
