@@ -16,6 +16,7 @@ from .matrix_facts import range_text
 from .requirement import Requirement
 from .sat import Engine
 from .selection import Selector, intersect
+from .silent import is_guess
 from .universe import Fact, Package, Universe
 
 __all__ = ["MAX_CLASHES", "clashes", "facts_against", "minimal", "minimal_core", "sources"]
@@ -152,8 +153,12 @@ def _notes(engine: Engine, requirements: Sequence[Requirement]) -> tuple[str, ..
         asked = [one for one in requirements if one.package == name]
         admitted = [engine.encoding.positions(package, one.specifier) for one in asked]
         for requirement, intervals in zip(asked, admitted, strict=True):
-            if not intervals:
+            told = [package.candidates[i] for low, high in intervals for i in range(low, high + 1)]
+            if not told:
                 notes.append(_unknown(engine, package, requirement))
+            elif all(map(is_guess, told)):
+                # Else the facts would be of a release that no line names.
+                notes.append(told[0].notes[-1])
             elif name == GPU and requirement.specifier[2:] not in requirement.origin.text:
                 # Who names a model need not know what the tables call it.
                 meant = requirement.specifier.removeprefix("==")

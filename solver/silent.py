@@ -7,7 +7,7 @@ and it is never a reason to refuse.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -17,7 +17,15 @@ from packaging.version import InvalidVersion, Version
 
 from .requirement import Requirement
 from .selection import Selector
-from .universe import Candidate, Package, Relation, Term, Universe
+from .universe import (
+    BUILD_IMAGE,
+    RUNTIME_IMAGE,
+    Candidate,
+    Package,
+    Relation,
+    Term,
+    Universe,
+)
 
 __all__ = ["Found", "MetadataSource", "Unread", "fill_in", "is_guess"]
 
@@ -93,7 +101,8 @@ def fill_in(
     if not guesses:
         return grown
     new = {(one.package, one.label) for one in (*found.candidates, *guesses.values())}
-    return grown.extended(_coupled(tuple(guesses.values()), new))
+    grown = grown.extended(_coupled(tuple(guesses.values()), new))
+    return grown.extended(_bringing(grown, tuple(guesses.values())))
 
 
 def is_guess(candidate: Candidate) -> bool:
@@ -203,9 +212,12 @@ def _renamed(near: Candidate, wanted: Version, reason: str) -> Candidate:
     known = near.version.public if near.version else near.label
     local = near.version.local if near.version else None
     label = f"{wanted.public}+{local}" if local and not wanted.local else str(wanted)
+    name = near.package
+    if name.startswith("system-"):  # what an image has of it
+        name = f"the image of {name.removeprefix('system-')}"
     note = (
-        f"{near.package} {wanted} is not in the tables{f', and {reason}' if reason else ''}; the "
-        f"facts of {near.package} {known}, the nearest known release, are assumed"
+        f"{name} {wanted} is not in the tables{f', and {reason}' if reason else ''}; the "
+        f"facts of {name} {known}, the nearest known release, are assumed"
     )
     return replace(
         near,
@@ -238,3 +250,26 @@ def _coupled(guesses: Sequence[Candidate], new: Iterable[tuple[str, str]]) -> tu
         replace(guess, relations=tuple(widened(relation) for relation in guess.relations))
         for guess in guesses
     )
+
+
+def _bringing(universe: Universe, guesses: Sequence[Candidate]) -> Iterator[Candidate]:
+    """The images that bring what a guess stands for: they bring the guess as well."""
+    stands_for = {(one.package, _origin_label(one)): one.label for one in guesses}
+
+    def widened(term: Term) -> Term:
+        labels = term.labels or frozenset()
+        more = {stands_for.get((term.package, label)) for label in labels} - {None}
+        return replace(term, labels=labels.union(more)) if more else term
+
+    for name in (BUILD_IMAGE, RUNTIME_IMAGE):
+        for image in universe[name].candidates if name in universe else ():
+            relations = tuple(
+                Relation(one.fact, tuple(map(widened, one.any_of))) for one in image.relations
+            )
+            if relations != image.relations:
+                yield replace(image, relations=relations)
+
+
+def _origin_label(guess: Candidate) -> str:
+    """The label of the candidate whose facts are assumed of a guess."""
+    return guess.facts.removeprefix(f"{_ASSUMED}{guess.package} ")

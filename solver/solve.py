@@ -8,7 +8,7 @@ from packaging.specifiers import SpecifierSet
 
 from ..origin import Origin
 from .conflict import Conflict
-from .matrix_facts import ACCELERATOR
+from .matrix_facts import ACCELERATOR, CUDA_MISMATCH
 from .policy import COMPROMISES, POLICIES, Policy
 from .problem import IMAGES, prepare
 from .requirement import Requirement
@@ -108,7 +108,9 @@ def resolution_of(
 def _is_without_cuda(chosen: Mapping[str, Candidate]) -> bool:
     """Whether nothing brings CUDA to a GPU project, as far as the packages are known."""
     on_gpu = ACCELERATOR in chosen and chosen[ACCELERATOR].label == "cuda"
-    return on_gpu and "cuda" not in chosen and not any(map(is_guess, chosen.values()))
+    # Where packages are built for several CUDAs, none of them is the one that the project goes by.
+    is_there = "cuda" in chosen or CUDA_MISMATCH in chosen
+    return on_gpu and not is_there and not any(map(is_guess, chosen.values()))
 
 
 def _image(candidate: Candidate | None) -> BaseImage:

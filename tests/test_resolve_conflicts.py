@@ -121,3 +121,11 @@ def test_what_needs_no_compromise_is_the_first_way_out(tmp_path: Path) -> None:
     """12.8 is as near as 12.4, and this torch has no build for it."""
     found = fixes(told(tmp_path, 'gpu: true\ncuda: "12.7"', "torch==2.5.1\n"))
     assert found[:2] == ["set cuda to 12.4, cog.yaml:3", "set cuda to 12.8, cog.yaml:3"]
+
+
+def test_a_conflict_says_whose_facts_are_assumed(tmp_path: Path) -> None:
+    """Else its reasons would be of a release that no line names."""
+    text = told(tmp_path, 'gpu: true\npython_version: "3.10"', "torch==2.99.0\n")
+    assert "\nbecause\n  torch 2.99.0 is not in the tables" in text
+    assert "the nearest known release, are assumed" in text
+    assert "has wheels for Python 3.11 to" in text

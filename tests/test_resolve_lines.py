@@ -173,6 +173,27 @@ def test_a_cuda_that_no_gpu_uses_is_told(tmp_path: Path, gpu: str) -> None:
         assert "build.cuda" not in warnings(tmp_path, f'gpu: {word}\ncuda: "12.4"', "torch\n")
 
 
+def test_who_brings_cuda_need_not_be_one_alone(tmp_path: Path) -> None:
+    """The libraries of two majors: there is CUDA, though no single one for all."""
+    build = 'gpu: true\npython_version: "3.11"'
+    told = warnings(tmp_path, build, "tensorflow[and-cuda]==2.19.0\ntorch==2.6.0+cu118\n")
+    assert "not all packages are built for the same CUDA" in told
+    assert "nothing that the tables know of brings CUDA" not in told
+
+
+def test_an_image_of_a_cuda_that_is_newer_than_the_tables(tmp_path: Path) -> None:
+    """The nearest known image stands for it, and nothing else is asked for on its behalf."""
+    build = 'gpu: true\ncuda: "13.99"'
+    found = packages(tmp_path, build, "requests\n")
+    known = found["system-cuda"]["facts"].removeprefix("as of system-cuda ")
+    assert "cuda-toolkit" not in found
+    runtime = found["base_image"]["runtime"]
+    assert runtime.startswith(f"docker.io/nvidia/cuda:{known}-cudnn-runtime")
+    told = warnings(tmp_path, build, "requests\n")
+    assert "the image of cuda 13.99 is not in the tables; the facts of the image of cuda" in told
+    assert "other packages" not in told
+
+
 def test_a_package_that_the_tables_have_not_is_no_mystery(tmp_path: Path) -> None:
     told = resolve(tmp_path, GPU, "numpy<2\n", "--why", "NumPy").stdout
     assert told.startswith("numpy is no part of the tables")
