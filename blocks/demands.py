@@ -1,6 +1,7 @@
 """From the lines of requirements files to demands on the matrix.
 
-Every line goes to the solver; it passes over the packages that belong to the open world.
+Every line goes to the solver, which passes over the packages that belong to the open world; but for
+those that have by accident the name of something in the matrix that is no distribution.
 """
 
 from __future__ import annotations
@@ -49,14 +50,17 @@ def demands(project: Project, platform: str) -> tuple[Requirement, ...]:
     platform: as in `linux/amd64`; lines whose marker excludes it are left out. One whose marker
     speaks of the Python asks for something of those Pythons only for which it holds.
     """
+    from ..solver.matrix import own_names
+
     target = environment(project, platform)
     read = project.requirements
+    others = own_names(Tables.load())
     places = {marker: _pythons(marker, target) for marker in _markers(read)}
     return tuple(
         Requirement(name, specifier, entry.origin, brings, pythons)
         for entries, brings in ((read.entries, True), (read.constraints, False))
         for entry in entries
-        if (pythons := places[entry.marker]) is not None
+        if entry.name not in others and (pythons := places[entry.marker]) is not None
         for name, specifier in _asked(entry)
     )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from ..compat.tables import Tables
 from ..plan import parts
 from ..project import Project
 from ..project.optional import chosen_extras, chosen_groups
@@ -47,10 +48,13 @@ class LockedPackages(Block):
 
     def requirements(self, project: Project) -> tuple[Requirement, ...]:
         """The lock's versions, and no other build of them: `===` compares the local part too."""
+        from ..solver.matrix import own_names
+
+        others = own_names(Tables.load())
         return tuple(
             Requirement(one.name, f"==={one.version}", one.origin)
             for one in self.selected(project)
-            if one.registry
+            if one.registry and one.name not in others
         )
 
     def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:

@@ -22,6 +22,7 @@ from ..origin import Origin
 from .conflict import Conflict
 from .loop_report import oddities, rare_collections, report_unknown, with_gaps
 from .loop_wishes import Correction, barred, corrections, is_behind, keeping, wishful
+from .matrix import DISTRIBUTIONS
 from .open_catalog import Catalog, View, limitations
 from .open_model import Ask, OpenOptions, range_of
 from .open_prefetch import ask_ahead
@@ -38,11 +39,6 @@ from .solve import needs, resolution_of
 from .universe import Candidate, Relation, Universe
 
 __all__ = ["CUDA_EXTRAS", "Agreement", "Correction", "Question", "agree", "settled_packages"]
-
-# Packages of the matrix that are distributions and whose releases the tables list in full.
-_SETTLED = frozenset(
-    {"cog", "coglet", "jax", "jaxlib", "tensorflow", "torch", "torchaudio", "torchvision", "triton"}
-)
 
 CUDA_EXTRAS = {"jax": "jax-cuda", "tensorflow": "tensorflow-cuda"}
 """Packages with extras that bring CUDA -> the package of the matrix whose label is the extra."""
@@ -67,6 +63,7 @@ class Question:
     keep: specifiers, by package of the matrix, that are kept as far as nothing speaks against it
         (those of an old lock). upgrade: packages that are to be as new as they can before that.
     source: knows versions that the tables do not; see `silent`.
+    own: names that mean something else in the matrix than on an index; see `matrix.own_names`.
     """
 
     requirements: tuple[Requirement, ...]
@@ -80,6 +77,7 @@ class Question:
     keep: tuple[tuple[str, str], ...] = ()
     upgrade: frozenset[str] = frozenset()
     source: MetadataSource | None = None
+    own: frozenset[str] = frozenset()
 
     @property
     def machine(self) -> str:
@@ -111,7 +109,7 @@ class Agreement:
 
 def settled_packages(tables: Tables) -> frozenset[str]:
     """The distributions whose versions the matrix decides."""
-    return _SETTLED | {row.package for row in tables.jax_plugins}
+    return DISTRIBUTIONS | {row.package for row in tables.jax_plugins}
 
 
 def agree(question: Question, catalog: Catalog, *, explain: bool = True) -> Agreement | Conflict:
@@ -250,7 +248,7 @@ class _Loop:
             question.machine,
             question.options,
             self._refuted if with_refuted else (),
-            self._names,
+            self._names - question.own,
         )
         return prepare((*wanted, *known.requirements), known.universe)
 
@@ -398,7 +396,7 @@ class _Loop:
         # Of a library that the tables know as well, the release that the indexes agreed to counts.
         choices = tuple(
             choice
-            if choice.package in self.question.settled
+            if choice.package in self.question.settled | self.question.own
             else replace(choice, version=versions.get(choice.package, choice.version))
             for choice in resolution
             if choice.package not in idle

@@ -55,11 +55,16 @@ from .matrix_facts import ACCELERATOR, USUAL, Matrix, cuda_libraries
 from .policy import COMPROMISES
 from .universe import BUILD_IMAGE, RUNTIME_IMAGE, Candidate, Universe
 
-__all__ = ["architecture_of", "build_universe", "gpu_capability"]
+__all__ = ["DISTRIBUTIONS", "architecture_of", "build_universe", "gpu_capability", "own_names"]
 
 CUDA_IN_IMAGE = frozenset({"cuda-toolkit", "system-cuda", "system-cudnn"})
 IMAGES = (BUILD_IMAGE, RUNTIME_IMAGE)
 COMPANIONS = ("torchaudio", "torchvision")
+
+DISTRIBUTIONS = frozenset(
+    {"cog", "coglet", "jax", "jaxlib", "tensorflow", "torch", "triton", *COMPANIONS}
+)
+"""Distributions whose releases the tables list in full; the plugins of jax are some more."""
 
 Builder = Callable[[Matrix], Iterable[Candidate]]
 
@@ -123,6 +128,17 @@ def build_universe(
         found["glibc"] = tuple(_candidates(matrix, "glibc"))
     everything = (candidate for candidates in found.values() for candidate in candidates)
     return replace(Universe.of(everything), platform=shown)
+
+
+def own_names(tables: Tables) -> frozenset[str]:
+    """The packages that are no distributions: parts of an image or a machine, choices, tools.
+
+    On a package index their names mean other things: `cuda-toolkit` is a package there that torch
+    needs, and a `uv` among the requirements is not the one that makes the image.
+    """
+    libraries = {cuda_libraries(str(row.version.major)) for row in tables.cuda}
+    tools = {row.tool for row in tables.tools}
+    return frozenset({*_BUILDERS, *COMPROMISES, *IMAGES, *libraries, *tools}) - DISTRIBUTIONS
 
 
 def gpu_capability(tables: Tables, name: str) -> str | None:

@@ -320,6 +320,7 @@ def fingerprint(composition: Composition) -> str:
 
 def _question(composition: Composition, relock: Relock, old: Lock | None) -> Question:
     from ..solver.loop import Question, settled_packages
+    from ..solver.matrix import own_names
 
     tables = Tables.load()
     settled = settled_packages(tables)
@@ -336,6 +337,7 @@ def _question(composition: Composition, relock: Relock, old: Lock | None) -> Que
         overrides=tables.overrides if composition.options.overrides else (),
         keep=keep,
         upgrade=upgraded - {EVERYTHING},
+        own=own_names(tables),
     )
 
 

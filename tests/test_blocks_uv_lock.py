@@ -92,6 +92,16 @@ def test_the_solver_takes_the_locked_builds(tmp_path: Path) -> None:
     assert found["triton"].version == "3.3.1"
 
 
+def test_a_locked_package_may_have_the_name_of_a_part_of_the_image(tmp_path: Path) -> None:
+    """NVIDIA's cuda-toolkit, that torch needs from 2.11 on, is no compiler in the base image."""
+    needs = ['{ name = "cuda-toolkit" }', '{ name = "uv" }']
+    others = locked("cuda-toolkit", "13.0.2") + locked("uv", "0.5.0")
+    found = solved(load(write(tmp_path, package=locked("six", needs=needs) + others)))
+    assert "cuda-toolkit" not in found
+    assert "nvidia" not in found.base_images.build.ref
+    assert found["uv"].version != "0.5.0"
+
+
 def test_wheels_are_installed_by_content_and_uv_syncs_nothing(tmp_path: Path) -> None:
     plan = planned(write(tmp_path))
     assert {"wheels:torch", "wheels:triton"} <= {*stages(plan)}

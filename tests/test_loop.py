@@ -194,3 +194,26 @@ def test_the_extra_that_brings_cuda_is_the_one_that_the_matrix_chose() -> None:
     assert isinstance(outcome, Agreement)
     assert versions(outcome) == {"jax": "1", "plugin": "1"}
     assert outcome.solution["jax"].extras == ("x",)
+
+
+def test_a_package_with_the_name_of_a_tool_is_not_the_tool() -> None:
+    """The uv that the image is made with stays, whatever uv the project has among its packages."""
+    given = world({"uv": {"1": Release(())}}, "uv==1")
+    universe = Universe.of(
+        [
+            *(one for one in given.universe if one.package in {"python", "glibc"}),
+            Candidate("uv", "9", Version("9")),
+        ]
+    )
+    line = Origin("requirements.txt", 1, "uv==1")
+    question = Question(
+        (Requirement("python", "", line), Requirement("uv", "", Origin(asker="a block"))),
+        lambda _: universe,
+        (Ask(line, "uv", "==1"),),
+        frozenset(),
+        own=frozenset({"uv"}),
+    )
+    outcome = agree(question, given.catalog())
+    assert isinstance(outcome, Agreement)
+    assert outcome.resolution["uv"].version == "9"
+    assert str(outcome.solution["uv"].version) == "1"

@@ -194,6 +194,20 @@ def test_an_image_of_a_cuda_that_is_newer_than_the_tables(tmp_path: Path) -> Non
     assert "other packages" not in told
 
 
+@pytest.mark.parametrize(
+    "lines", ["cuda-toolkit==13.0.2\nuv==0.5.0\ndriver==1\naccelerator\nos\n", "-c limits.txt\n"]
+)
+def test_packages_with_names_of_parts_of_an_image_are_packages(tmp_path: Path, lines: str) -> None:
+    """Whoever freezes an environment with torch 2.11 has NVIDIA's package cuda-toolkit in it."""
+    limits = "cuda-toolkit==13.0.2\nuv==0.5.0\naccelerator==2\n"
+    found = packages(tmp_path, GPU, f"torch==2.11.0\n{lines}", limits=limits)
+    assert not {"cuda-toolkit", "system-cuda"} & found.keys()
+    assert found["base_image"]["build"] == "docker.io/library/python:3.12-slim-bookworm"
+    assert [one["text"] for one in found["uv"]["because"]] != ["uv==0.5.0"]
+    assert found["uv"]["version"] != "0.5.0"
+    assert found["driver"]["version"] == "580.65.06"
+
+
 def test_a_package_that_the_tables_have_not_is_no_mystery(tmp_path: Path) -> None:
     told = resolve(tmp_path, GPU, "numpy<2\n", "--why", "NumPy").stdout
     assert told.startswith("numpy is no part of the tables")
