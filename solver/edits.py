@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 from packaging.specifiers import Specifier, SpecifierSet
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
 from .conflict import Change
 from .requirement import Requirement
@@ -182,6 +182,14 @@ def _clauses(specifier: str) -> tuple[Specifier, ...]:
         return ()
 
 
+def _version(clause: Specifier) -> Version | None:
+    """The version of a clause; None for what `===` alone admits."""
+    try:
+        return Version(clause.version.removesuffix(".*"))
+    except InvalidVersion:
+        return None
+
+
 def _precision(specifier: str) -> tuple[int, str]:
     """How many release numbers the user's pin has (0: all of them), and its local part."""
     for clause in _clauses(specifier):
@@ -214,10 +222,7 @@ def _releases(package: Package, precision: int) -> list[int]:
 
 def _home(package: Package, specifier: str, releases: Sequence[int]) -> int:
     """Where a version that no candidate has would stand: the release just below it."""
-    wanted = max(
-        (Version(c.version.removesuffix(".*")) for c in _clauses(specifier) if c.operator != "==="),
-        default=None,
-    )
+    wanted = max(filter(None, map(_version, _clauses(specifier))), default=None)
     below = [
         number
         for candidate, number in zip(package.candidates, releases, strict=True)

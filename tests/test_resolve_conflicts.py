@@ -129,3 +129,10 @@ def test_a_conflict_says_whose_facts_are_assumed(tmp_path: Path) -> None:
     assert "\nbecause\n  torch 2.99.0 is not in the tables" in text
     assert "the nearest known release, are assumed" in text
     assert "has wheels for Python 3.11 to" in text
+
+
+def test_beside_a_version_as_text_stand_those_of_its_number(tmp_path: Path) -> None:
+    """`===` compares text, and the release is named 2.5.0."""
+    text = told(tmp_path, "gpu: true", "torch===2.5\n")
+    assert "no torch===2.5 is known; 2.5.0 and 2.5.1 are" in text
+    assert fixes(text)[0] == "change torch===2.5 to torch==2.5.0, requirements.txt:1"
