@@ -127,7 +127,19 @@ def build_universe(
     if "os" in found and "glibc" not in found:
         found["glibc"] = tuple(_candidates(matrix, "glibc"))
     everything = (candidate for candidates in found.values() for candidate in candidates)
-    return replace(Universe.of(everything), platform=shown)
+    partial = _partial(tables, found.keys())
+    return replace(Universe.of(everything), platform=shown, partial=partial)
+
+
+def _partial(tables: Tables, names: Iterable[str]) -> frozenset[str]:
+    """Of these packages those with releases before the first one that the tables have.
+
+    Of jax and of libraries that pin frameworks these run on every Python that there is a base for.
+    """
+    named = frozenset(names)
+    others = named - DISTRIBUTIONS - own_names(tables)
+    libraries = {row.package for row in tables.pins} if others else set()
+    return named & {"jax", "jaxlib", *libraries}
 
 
 def own_names(tables: Tables) -> frozenset[str]:

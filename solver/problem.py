@@ -11,6 +11,7 @@ from ..errors import Fault, UserError
 from ..origin import Origin
 from .requirement import Requirement
 from .sat import Engine
+from .selection import Selector
 from .silent import MetadataSource, fill_in
 from .universe import BUILD_IMAGE, RUNTIME_IMAGE, Universe
 
@@ -49,13 +50,31 @@ def prepare(
     _validate(asked, universe)
     images = [Requirement(name, "", _EVERY_IMAGE) for name in IMAGES if name in universe]
     wanted = tuple(sorted({*asked, *images}))
-    return Problem(wanted, fill_in(universe, wanted, source), universe, source)
+    filled = fill_in(universe, wanted, source)
+    unknown = _beyond(wanted, filled)
+    wanted = tuple(one for one in wanted if one.package not in unknown)
+    return Problem(wanted, filled, universe, source)
 
 
 def solvable(problem: Problem) -> bool:
     """Whether the problem has a solution."""
     with Engine(problem.universe, problem.requirements) as engine:
         return engine.solve(engine.selectors)
+
+
+def _beyond(requirements: Iterable[Requirement], universe: Universe) -> set[str]:
+    """Packages of which a range is asked for that is older than all that anybody could tell of.
+
+    They are passed over as packages are that no table has: the installation takes what fits.
+    """
+    selector = Selector()
+    return {
+        one.package
+        for one in requirements
+        if one.package in universe.partial
+        and one.brings
+        and not selector.specifier(universe[one.package], one.specifier)
+    }
 
 
 def _validate(requirements: Sequence[Requirement], universe: Universe) -> None:

@@ -7,7 +7,7 @@ and it is never a reason to refuse.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -31,6 +31,7 @@ __all__ = ["Found", "MetadataSource", "Unread", "fill_in", "is_guess"]
 
 # How the facts of a candidate are told that stands for one that nobody could tell about.
 _ASSUMED = "as of "
+_UNTOLD = "not known"
 
 # Operators whose version may itself be the one that is wanted.
 NAMING = frozenset({"==", "===", ">=", "~="})
@@ -86,7 +87,8 @@ def fill_in(
     """
     selector = Selector()
     asked = sorted(requirements)
-    unknown = tuple(one for one in asked if _is_unknown(universe, one, selector))
+    brought = {one.package for one in asked if one.brings}
+    unknown = tuple(one for one in asked if _is_unknown(universe, one, selector, brought))
     if not unknown:
         return universe
     if source is not None:
@@ -96,7 +98,8 @@ def fill_in(
     grown = universe.extended(found.candidates) if found.candidates else universe
     guesses: dict[tuple[str, str], Candidate] = {}
     for one in found.unread:
-        for candidate in _guesses(grown[one.requirement.package], one):
+        package = grown[one.requirement.package]
+        for candidate in _guesses(package, one, in_part=package.name in grown.partial):
             guesses[candidate.package, candidate.label] = candidate
     if not guesses:
         return grown
@@ -106,17 +109,24 @@ def fill_in(
 
 
 def is_guess(candidate: Candidate) -> bool:
-    """Whether the nearest known release's facts are assumed of a candidate."""
-    return candidate.facts.startswith(_ASSUMED)
+    """Whether a candidate stands for a version that nobody could tell about."""
+    return candidate.facts == _UNTOLD or candidate.facts.startswith(_ASSUMED)
 
 
-def _is_unknown(universe: Universe, requirement: Requirement, selector: Selector) -> bool:
-    """Whether a requirement asks for what is newer than all that is known, and only for that."""
+def _is_unknown(
+    universe: Universe, requirement: Requirement, selector: Selector, brought: Container[str]
+) -> bool:
+    """Whether a requirement asks for what is newer than all that is known, and only for that.
+
+    Or for what is older, where that may exist. brought: packages that are not merely limited.
+    """
     package = universe[requirement.package]
     if package.name in universe.complete or package.opaque:
         return False
     if selector.specifier(package, requirement.specifier):
         return False
+    if package.name in universe.partial:
+        return package.name in brought
     wanted = _named_version(requirement)
     if wanted is None:
         return _is_above(package, requirement)
@@ -132,16 +142,30 @@ def _is_above(package: Package, requirement: Requirement) -> bool:
     )
 
 
-def _guesses(package: Package, unread: Unread) -> tuple[Candidate, ...]:
-    """The candidates that stand for the unknown version, one a variant of the nearest release."""
+def _guesses(package: Package, unread: Unread, *, in_part: bool) -> tuple[Candidate, ...]:
+    """The candidates that stand for the unknown version, one a variant of the nearest release.
+
+    in_part: whether the tables know the package in part.
+    """
     wanted = _named_version(unread.requirement)
     if wanted is None:
         return ()
     near = _nearest_builds(package, wanted) or _nearest(package, wanted)
+    if not near and in_part:
+        return (_bare(package.name, wanted, unread.reason),)
     if near and wanted.local:
         alike = [one for one in near if one.variant == wanted.local]
         near = (alike[-1] if alike else _in_variant(near, wanted.local),)
     return tuple(_renamed(one, wanted, unread.reason) for one in near)
+
+
+def _bare(package: str, wanted: Version, reason: str) -> Candidate:
+    """A version of which nothing is known: what the nearest one needs says nothing of it."""
+    note = (
+        f"{package} {wanted} is not in the tables{f', and {reason}' if reason else ''}; what it "
+        "needs of other packages is not known here"
+    )
+    return Candidate(package, str(wanted), wanted, notes=(note,), facts=_UNTOLD)
 
 
 def _named_version(requirement: Requirement) -> Version | None:

@@ -165,11 +165,14 @@ class Universe(Struct, frozen=True):
 
     complete: packages of which all versions are known, so that one that is not there does not
     exist.
+    partial: packages of which only the versions from some day on are known, so that any that is not
+    there may exist.
     platform: for messages, where it is not the usual one: `linux/arm64`.
     """
 
     packages: Mapping[str, Package]
     complete: frozenset[str] = frozenset()
+    partial: frozenset[str] = frozenset()
     platform: str = ""
 
     @classmethod

@@ -208,6 +208,20 @@ def test_packages_with_names_of_parts_of_an_image_are_packages(tmp_path: Path, l
     assert found["driver"]["version"] == "580.65.06"
 
 
+def test_old_releases_of_libraries_are_no_fault_of_the_project(tmp_path: Path) -> None:
+    """The tables have pytorch-lightning from 2.0 on, and jax from 0.4.20."""
+    build = 'python_version: "3.10"'
+    lines = "pytorch-lightning==1.5.10\ntorch==1.12.1\njax==0.4.13\nbitsandbytes<0.42\n"
+    found = packages(tmp_path, build, lines)
+    assert found["pytorch-lightning"]["version"] == "1.5.10"
+    assert found["jax"]["version"] == "0.4.13"
+    assert found["torch"]["version"] == "1.12.1+cpu"
+    assert "bitsandbytes" not in found
+    told = warnings(tmp_path, build, lines)
+    assert "pytorch-lightning 1.5.10 is not in the tables, and " in told
+    assert "what it needs of other packages is not known here" in told
+
+
 def test_a_package_that_the_tables_have_not_is_no_mystery(tmp_path: Path) -> None:
     told = resolve(tmp_path, GPU, "numpy<2\n", "--why", "NumPy").stdout
     assert told.startswith("numpy is no part of the tables")

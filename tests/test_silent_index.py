@@ -198,6 +198,15 @@ class TestLibraries:
     def test_of_a_range_the_newest_that_is_there(self, asker: Asker, vllm: list[Dist]) -> None:
         assert asker.resolved(PY312, GPU, "vllm>0.11.0")["vllm"].version == "0.12.0"
 
+    @pytest.mark.parametrize("asked", ["==0.3.0", "<0.5", "~=0.3.0"])
+    def test_releases_before_those_of_the_tables_are_read_as_well(
+        self, asker: Asker, vllm: list[Dist], index: IndexServer, asked: str
+    ) -> None:
+        index.packages["vllm"] = [*vllm, replace(vllm[0], version="0.3.0", requires=("torch<2.8",))]
+        found = asker.resolved(PY312, GPU, f"vllm{asked}")
+        assert (found["vllm"].version, found["vllm"].facts) == ("0.3.0", "index metadata")
+        assert found["torch"].version.startswith("2.7.1")
+
     def test_one_that_pins_nothing_limits_nothing(
         self, asker: Asker, vllm: list[Dist], index: IndexServer
     ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pytest
+from msgspec.structs import replace
 from packaging.version import Version
 
 from cogpack.origin import Origin
@@ -13,7 +14,7 @@ from cogpack.solver.requirement import Requirement
 from cogpack.solver.resolution import Resolution
 from cogpack.solver.silent import Found, Unread, fill_in
 from cogpack.solver.solve import resolve
-from cogpack.solver.universe import Candidate, Universe
+from cogpack.solver.universe import Candidate, Fact, Term, Universe, requires
 from support.toy import gpu, line, python, toy
 from support.universes import candidate
 
@@ -148,3 +149,35 @@ def test_a_source_is_not_asked_about_what_is_known() -> None:
     outcome = resolve([line("a>=1.0", 1)], universe, source=Index())
     assert isinstance(outcome, Resolution)
     assert outcome["a"].facts == ""
+
+
+@pytest.mark.parametrize("text", ["a==0.4", "a==1.5", "a~=0.4.0"])
+def test_of_what_is_known_in_part_an_older_version_is_no_fault(text: str) -> None:
+    """What the nearest one needs says nothing of it: a 1.0 and 2.0 need another b."""
+    needs = requires(Fact("compat/a.csv", 2, "a", "a needs b 1.0"), Term("b", "==1.0"))
+    known = [
+        *(candidate("a", version, needs) for version in ("1.0", "2.0")),
+        *(candidate("b", version) for version in ("1.0", "2.0")),
+    ]
+    universe = replace(Universe.of(known), partial=frozenset({"a"}))
+    outcome = resolve([line(text, 1), line("b==2.0", 2)], universe)
+    assert isinstance(outcome, Resolution)
+    assert outcome["a"].facts == "not known"
+    (warning,) = outcome.warnings
+    assert warning.endswith(
+        "is not in the tables; what it needs of other packages is not known here"
+    )
+
+
+def test_a_range_of_which_nothing_is_known_is_left_to_the_installation() -> None:
+    universe = replace(Universe.of([candidate("a", "1.0")]), partial=frozenset({"a"}))
+    outcome = resolve([line("a<1", 1)], universe)
+    assert isinstance(outcome, Resolution)
+    assert "a" not in outcome
+    assert isinstance(resolve([line("a<1", 1)], Universe.of([candidate("a", "1.0")])), Conflict)
+
+
+def test_a_mere_limit_asks_nobody() -> None:
+    limit = replace(line("a==0.4", 1), brings=False)
+    universe = replace(Universe.of([candidate("a", "1.0")]), partial=frozenset({"a"}))
+    assert fill_in(universe, [limit], Index()) == universe

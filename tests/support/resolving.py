@@ -23,7 +23,9 @@ def resolve(folder: Path, build: str, requirements: str, *options: str, **files:
     (folder / "predict.py").write_text(PREDICTOR, encoding="utf-8")
     for name, content in {"requirements": requirements, **files}.items():
         (folder / f"{name}.txt").write_text(content, encoding="utf-8")
-    return CliRunner().invoke(command, [str(folder), "--offline", *options])
+    # What an index said of unknown releases on this machine is nobody's business here.
+    nothing = {"COGPACK_CACHE": str(folder / "no-cache")}
+    return CliRunner().invoke(command, [str(folder), "--offline", *options], env=nothing)
 
 
 def packages(folder: Path, build: str, requirements: str, **files: str) -> dict[str, Any]:
