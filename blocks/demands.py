@@ -57,7 +57,7 @@ def demands(project: Project, platform: str) -> tuple[Requirement, ...]:
     others = own_names(Tables.load())
     places = {marker: _pythons(marker, target) for marker in _markers(read)}
     return tuple(
-        Requirement(name, specifier, entry.origin, brings, pythons)
+        Requirement(name, specifier, entry.origin, brings, pythons, entry.kind != "index")
         for entries, brings in ((read.entries, True), (read.constraints, False))
         for entry in entries
         if entry.name not in others and (pythons := places[entry.marker]) is not None

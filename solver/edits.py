@@ -40,7 +40,8 @@ class Unit:
         """
         asked = (requirement.specifier for requirement in self.requirements)
         versions = {one for one in asked if _clauses(one)}
-        return bool(self.first.origin.file) and len(versions) == 1
+        written = bool(self.first.origin.file) and not self.first.of_file
+        return written and len(versions) == 1
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,8 @@ class Requirement(Struct, frozen=True, order=True):
         brings in, as a line of a constraints file does.
     pythons: a PEP 440 specifier set: it holds for these Pythons and asks nothing of others, as a
         line with a marker does; empty for all.
+    of_file: the line names a file or a repository that has the version: no other one can be had by
+        writing another number there.
     """
 
     package: str
@@ -26,6 +28,7 @@ class Requirement(Struct, frozen=True, order=True):
     origin: Origin
     brings: bool = True
     pythons: str = ""
+    of_file: bool = False
 
     @property
     def is_certain(self) -> bool:

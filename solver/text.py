@@ -31,6 +31,8 @@ __all__ = [
 
 _VERSION = re.compile(r"\d[\w.+]*")
 
+_UV_LOCK = "uv.lock"
+
 # How many alike facts are written out before the rest is only counted.
 ALIKE = 3
 
@@ -149,6 +151,12 @@ def change_text(change: Change) -> str:
     origin = change.requirement.origin
     where = f", {origin.where}" if origin.file else ""
     text = origin.text or f"{change.requirement.package}{change.requirement.specifier}"
+    if origin.file == _UV_LOCK:
+        # Whoever edits a lock by hand leaves the hashes of other files in it.
+        if change.after is None:
+            return f"do without {text} and lock anew with uv{where}"
+        new = f"{change.requirement.package}{change.specifier}"
+        return f"lock {new} in place of {text}: uv lock --upgrade-package {new}{where}"
     if change.after is None:
         verb = "leave out" if origin.asker.startswith("--") else "remove"
         return f"{verb} {text}{where}"

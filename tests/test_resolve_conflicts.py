@@ -136,3 +136,13 @@ def test_beside_a_version_as_text_stand_those_of_its_number(tmp_path: Path) -> N
     text = told(tmp_path, "gpu: true", "torch===2.5\n")
     assert "no torch===2.5 is known; 2.5.0 and 2.5.1 are" in text
     assert fixes(text)[0] == "change torch===2.5 to torch==2.5.0, requirements.txt:1"
+
+
+def test_another_number_in_a_url_is_no_other_file(tmp_path: Path) -> None:
+    url = "https://x.invalid/torch-2.4.1-cp312-cp312-linux_x86_64.whl"
+    found = fixes(told(tmp_path, "gpu: true", f"torch @ {url}\ntorchvision==0.20.1\n"))
+    assert found == [
+        "change torchvision==0.20.1 to torchvision==0.19.1, requirements.txt:2",
+        f"remove torch @ {url}, requirements.txt:1",
+        "remove torchvision==0.20.1, requirements.txt:2",
+    ]

@@ -124,6 +124,17 @@ def test_the_users_lines_come_in_the_order_of_the_files_and_options_last() -> No
     assert text.index("torch>=2.5 (requirements.txt:1)") < text.index("torch<2.4 (requirements")
 
 
+def test_a_lock_of_uv_is_changed_by_uv() -> None:
+    locked = Requirement("torch", "===2.4.1", Origin("uv.lock", 5, "torch==2.4.1"))
+    text = conflict(python("3.13"), locked)
+    assert "  torch==2.4.1 (uv.lock:5)\n" in text
+    assert (
+        "  lock torch==2.5.0 in place of torch==2.4.1: "
+        "uv lock --upgrade-package torch==2.5.0, uv.lock:5\n" in text
+    )
+    assert "  do without torch==2.4.1 and lock anew with uv, uv.lock:5\n" in text
+
+
 def test_two_ranges_without_a_common_version() -> None:
     text = conflict(line("torch>=2.5", 1), line("torch<2.4", 2))
     assert "no known version of torch is in all of these ranges" in text
