@@ -12,7 +12,7 @@ from ..origin import Origin
 from .requirement import Requirement
 from .sat import Engine
 from .selection import Selector
-from .silent import MetadataSource, fill_in
+from .silent import MetadataSource, fill_in, is_beyond
 from .universe import BUILD_IMAGE, RUNTIME_IMAGE, Universe
 
 __all__ = ["IMAGES", "Problem", "prepare", "solvable"]
@@ -73,7 +73,7 @@ def _beyond(requirements: Iterable[Requirement], universe: Universe) -> set[str]
         for one in requirements
         if one.package in universe.partial
         and one.brings
-        and not selector.specifier(universe[one.package], one.specifier)
+        and is_beyond(universe[one.package], one, selector)
     }
 
 

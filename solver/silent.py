@@ -27,7 +27,7 @@ from .universe import (
     Universe,
 )
 
-__all__ = ["Found", "MetadataSource", "Unread", "fill_in", "is_guess"]
+__all__ = ["Found", "MetadataSource", "Unread", "fill_in", "is_beyond", "is_guess"]
 
 # How the facts of a candidate are told that stands for one that nobody could tell about.
 _ASSUMED = "as of "
@@ -126,11 +126,20 @@ def _is_unknown(
     if selector.specifier(package, requirement.specifier):
         return False
     if package.name in universe.partial:
-        return package.name in brought
+        return package.name in brought and is_beyond(package, requirement, selector)
     wanted = _named_version(requirement)
     if wanted is None:
         return _is_above(package, requirement)
     return bool(_nearest(package, wanted) or _nearest_builds(package, wanted))
+
+
+def is_beyond(package: Package, requirement: Requirement, selector: Selector) -> bool:
+    """Whether a requirement asks for versions other than the known ones.
+
+    Not so one whose parts exclude one another: `>=2,<1`.
+    """
+    clauses = requirement.specifier.split(",")
+    return any(not selector.specifier(package, clause) for clause in clauses)
 
 
 def _is_above(package: Package, requirement: Requirement) -> bool:

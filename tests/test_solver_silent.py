@@ -175,6 +175,8 @@ def test_a_range_of_which_nothing_is_known_is_left_to_the_installation() -> None
     assert isinstance(outcome, Resolution)
     assert "a" not in outcome
     assert isinstance(resolve([line("a<1", 1)], Universe.of([candidate("a", "1.0")])), Conflict)
+    more = universe.extended([candidate("a", "2.0")])
+    assert isinstance(resolve([line("a>=2,<2", 1)], more), Conflict)
 
 
 def test_a_mere_limit_asks_nobody() -> None:
