@@ -108,13 +108,15 @@ class Cuda(Block):
             origin = config.origin("build.gpu") if asked else self._no_gpu()
             return Requirement("accelerator", "==cpu", origin)
         # A CPU build that the user pinned in a GPU project is the user's decision.
-        pinned = any(
-            entry.kind == "index" and _names_cpu_build(entry.specifier)
+        pins = tuple(
+            entry.origin
             for entry in project.requirements.entries
+            if entry.kind == "index" and _names_cpu_build(entry.specifier)
         )
-        return Requirement(
-            "accelerator", "!=cpu" if pinned else "==cuda", config.origin("build.gpu")
-        )
+        origin = config.origin("build.gpu")
+        if not pins:
+            return Requirement("accelerator", "==cuda", origin)
+        return Requirement("accelerator", "!=cpu", origin, eased_by=pins, strict="==cuda")
 
     def _no_gpu(self) -> Origin:
         return Origin(asker=self.origin.asker, text="gpu is not set in cog.yaml")

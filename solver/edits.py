@@ -152,10 +152,18 @@ def applied(
 ) -> tuple[Requirement, ...]:
     """The requirements after the edits; one edit changes all that a line says of one version."""
     by_origin = {change.requirement.origin: change for change in changes}
+    # A line that names another build than before eases nothing either.
+    gone = {
+        origin
+        for origin, change in by_origin.items()
+        if _local(change.specifier or "") != _local(change.requirement.specifier)
+    }
     edited = []
     for requirement in requirements:
         change = by_origin.get(requirement.origin)
         if change is None:
+            if requirement.eased_by and gone.issuperset(requirement.eased_by):
+                requirement = replace(requirement, specifier=requirement.strict, eased_by=())
             edited.append(requirement)
         elif change.specifier is not None and change.after is not None:
             text = requirement.origin.text.replace(change.before, change.after)
@@ -164,6 +172,10 @@ def applied(
             origin = replace(requirement.origin, text=text)
             edited.append(replace(requirement, specifier=specifier, origin=origin))
     return tuple(edited)
+
+
+def _local(specifier: str) -> str:
+    return specifier.partition("+")[2]
 
 
 def _respecified(requirement: Requirement, specifier: str) -> Change:

@@ -21,6 +21,8 @@ class Requirement(Struct, frozen=True, order=True):
         line with a marker does; empty for all.
     of_file: the line names a file or a repository that has the version: no other one can be had by
         writing another number there.
+    eased_by: the lines because of which it asks for less than it would without them.
+    strict: the specifier without these lines.
     """
 
     package: str
@@ -29,6 +31,8 @@ class Requirement(Struct, frozen=True, order=True):
     brings: bool = True
     pythons: str = ""
     of_file: bool = False
+    eased_by: tuple[Origin, ...] = ()
+    strict: str = ""
 
     @property
     def is_certain(self) -> bool:

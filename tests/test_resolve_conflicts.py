@@ -146,3 +146,14 @@ def test_another_number_in_a_url_is_no_other_file(tmp_path: Path) -> None:
         f"remove torch @ {url}, requirements.txt:1",
         "remove torchvision==0.20.1, requirements.txt:2",
     ]
+
+
+def test_without_the_line_that_asks_for_a_cpu_build_the_gpu_counts(tmp_path: Path) -> None:
+    """Then torch would have to be one for CUDA, which does not go with the rest here."""
+    build = 'gpu: true\ncuda: "12.4"\npython_version: "3.12"'
+    lines = "tensorflow==2.17.0\ntorch==2.4.1+cpu\ntorchaudio==2.6.0\njax[cuda12]==0.8.0\n"
+    found = fixes(told(tmp_path, build, lines))
+    assert "change torch==2.4.1+cpu to torch==2.6.0+cpu, requirements.txt:2" in found
+    assert "remove torch==2.4.1+cpu, requirements.txt:2" not in found
+    alone = fixes(told(tmp_path, 'gpu: true\npython_version: "3.13"', "torch==2.4.1+cpu\n"))
+    assert "remove torch==2.4.1+cpu, requirements.txt:1" in alone
