@@ -42,6 +42,7 @@ keep them absent as long as there is another way; a chosen one carries the note 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 
 from msgspec.structs import replace
@@ -65,6 +66,11 @@ DISTRIBUTIONS = frozenset(
     {"cog", "coglet", "jax", "jaxlib", "tensorflow", "torch", "triton", *COMPANIONS}
 )
 """Distributions whose releases the tables list in full; the plugins of jax are some more."""
+
+# What a GPU's name says beside its model: how it is mounted, and how much memory of which kind.
+_OF_THE_BOARD = re.compile(
+    r"(?<![a-z0-9])(sxm\d*|pcie|nvl|hbm\d\w?|\d+ ?gb|generation)(?![a-z0-9])"
+)
 
 Builder = Callable[[Matrix], Iterable[Candidate]]
 
@@ -156,8 +162,9 @@ def own_names(tables: Tables) -> frozenset[str]:
 def gpu_capability(tables: Tables, name: str) -> str | None:
     """The compute capability of a GPU (`9.0` for `H100`); None for a name that no row has.
 
-    name: as people write it, whatever the case and the separators: `RTX 4090`, `rtx-4090`,
-        `NVIDIA A100-SXM4`, or a capability itself, `9.0` or `sm_90`.
+    name: as people or nvidia-smi write it, whatever the case, the separators, the board and its
+        memory: `RTX 4090`, `rtx-4090`, `NVIDIA A100-SXM4-80GB`, or a capability itself, `9.0` or
+        `sm_90`.
     """
     wanted = _plain_name(name)
     for row in tables.gpus:
@@ -173,7 +180,8 @@ def _names(row: Gpu) -> Iterator[str]:
 
 
 def _plain_name(name: str) -> str:
-    plain = "".join(letter for letter in name.lower() if letter.isalnum())
+    told = _OF_THE_BOARD.sub("", name.lower())
+    plain = "".join(letter for letter in told if letter.isalnum())
     for vendor in ("nvidia", "geforce", "tesla"):
         plain = plain.removeprefix(vendor)
     return plain
