@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
@@ -17,6 +18,7 @@ from .base import Block
 from .bytecode import compile_library, uv_env
 from .layout import (
     BARE_ENVIRONMENT,
+    FIXED_TIME,
     PYTHON_HOME,
     QUIET_PYTHON,
     SOURCE,
@@ -136,6 +138,7 @@ def _managed(version: str, project: Project) -> parts.Exec:
             f"{UV} venv --no-project --managed-python --python {version} {VENV}",
             # What uv keeps for the next install there.
             f"rm -rf {PYTHON_HOME}/.gitignore {PYTHON_HOME}/.lock {PYTHON_HOME}/.temp",
+            made=(PYTHON_HOME, VENV),
         ),
         mounts=(*uv_mounts(), *(parts.SecretMount(id=name, env=name) for name in secrets)),
         env={
@@ -179,5 +182,15 @@ def _expanded(url: Url) -> str:
     return text
 
 
-def _script(*commands: str) -> str:
-    return script(*commands, f"mkdir -p {SOURCE}", settle_times("/opt", SOURCE))
+def _script(*commands: str, made: tuple[str, ...] = (VENV,)) -> str:
+    """The commands, and the fixed time for the folders that they make.
+
+    What the base has beside these (toolkits, a conda) is not touched: the layer would have it too.
+    """
+    around = " ".join(dict.fromkeys((*map(posixpath.dirname, made), SOURCE)))
+    return script(
+        *commands,
+        f"mkdir -p {SOURCE}",
+        settle_times(*made),
+        f"touch -h -d @{FIXED_TIME} {around}",
+    )

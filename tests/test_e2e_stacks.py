@@ -285,11 +285,13 @@ def test_a_lock_has_an_sdist_of_a_private_index_built_from_there(
 
 
 def test_a_base_of_the_users_own(cogpack: Cogpack, docker: Docker, tmp_path: Path) -> None:
-    """An image that no table knows, with a Python of its own and a file that must stay."""
+    """An image that no table knows, with a Python of its own and files that must stay."""
     base = "cogpack-test/own-base:7"
+    # Frameworks and toolkits of gigabytes are in such places of real images.
+    large = "mkdir -p /opt/toolkit /src && touch -d @1600000000 /opt/toolkit/lib.so /src/ours"
     container = docker(
         *("run", "--detach", "--entrypoint", "sh", "python:3.11-slim-bookworm"),
-        *("-c", "echo ours > /etc/ours && sleep 60"),
+        *("-c", f"echo ours > /etc/ours && {large} && sleep 60"),
     ).strip()
     try:
         time.sleep(0.5)
@@ -302,6 +304,9 @@ def test_a_base_of_the_users_own(cogpack: Cogpack, docker: Docker, tmp_path: Pat
     with serving(docker, image) as running:
         assert running.predict(text="hi")["output"] == "hi"
         assert docker("exec", running.container, "cat", "/etc/ours") == "ours\n"
+        # A file with another time would be in a layer once more.
+        look = ("stat", "--format", "%Y", "/opt/toolkit/lib.so", "/src/ours")
+        assert docker("exec", running.container, *look).split() == ["1600000000"] * 2
     wrong = (
         (folder / "cog.yaml").read_text().replace('base_python: "3.11"', 'base_python: "3.11.5"')
     )
