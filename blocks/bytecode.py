@@ -46,9 +46,8 @@ def compile_library(project: Project, before: str) -> tuple[str, ...]:
     if not _compiles(project):
         return ()
     place = "import os, sysconfig; print(os.path.realpath(sysconfig.get_path('stdlib')))"
-    # Python 3.10 writes down sets in the order of the hashes.
     compile_it = (
-        "PYTHONHASHSEED=0 python3 -m compileall -q --invalidation-mode checked-hash "
+        "python3 -m compileall -q --invalidation-mode checked-hash "
         f'-x "^$library/(.*/)?({_LEFT_OUT})/" "$library" || true'
     )
     settle = f'find "$library" -newer {before} -exec touch -h -d @{FIXED_TIME} {{}} +'

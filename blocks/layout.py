@@ -15,8 +15,8 @@ __all__ = [
     "PIP_FOLDER",
     "PYTHON",
     "PYTHON_HOME",
-    "QUIET_PYTHON",
     "SOURCE",
+    "STEADY_PYTHON",
     "UV",
     "UV_CACHE",
     "UV_ENV",
@@ -56,12 +56,13 @@ PIP_ENV = {
 }
 
 # An interpreter that runs in a build writes down the byte code of what it imports, with the clock's
-# time, into a layer that has nothing to do with it.
-QUIET_PYTHON = {"PYTHONDONTWRITEBYTECODE": "1"}
+# time, into a layer that has nothing to do with it. And Python 3.10 writes sets into byte code in
+# the order of their hashes.
+STEADY_PYTHON = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONHASHSEED": "0"}
 
 # The interpreter is the image's own. Whether uv compiles is decided in `bytecode`.
 UV_ENV = {
-    **QUIET_PYTHON,
+    **STEADY_PYTHON,
     "UV_LINK_MODE": "copy",
     "UV_NO_PROGRESS": "1",
     "UV_PYTHON_DOWNLOADS": "never",

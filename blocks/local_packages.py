@@ -13,8 +13,8 @@ from .index_settings import pip_index_env, uv_index_env
 from .layout import (
     PIP_ENV,
     PYTHON,
-    QUIET_PYTHON,
     SOURCE,
+    STEADY_PYTHON,
     UV,
     VENV,
     forget_times,
@@ -82,7 +82,7 @@ class LocalPackages(Block):
                     *(parts.TmpfsMount(target=one) for one in _PIP_TMPFS),
                     *files,
                 ),
-                env=PIP_ENV | QUIET_PYTHON | pip_index_env(project),
+                env=PIP_ENV | STEADY_PYTHON | pip_index_env(project),
             )
         else:
             install = parts.Exec(

@@ -9,7 +9,7 @@ from ..project import Project
 from .bytecode import compile_modules
 from .index_settings import pip_index_env
 from .installer import Installer
-from .layout import PIP_ENV, QUIET_PYTHON, VENV, pip_mounts, script, settle_times
+from .layout import PIP_ENV, STEADY_PYTHON, VENV, pip_mounts, script, settle_times
 from .requirement_files import CONSTRAINTS, REQUIREMENTS, by_pip, has_checkouts
 
 __all__ = ["Pip"]
@@ -41,5 +41,5 @@ class Pip(Installer):
                 parts.TmpfsMount(target="/tmp"),  # noqa: S108  # a path in the image
                 *files,
             ),
-            env=PIP_ENV | QUIET_PYTHON | pip_index_env(project),
+            env=PIP_ENV | STEADY_PYTHON | pip_index_env(project),
         )

@@ -20,8 +20,8 @@ from .layout import (
     BARE_ENVIRONMENT,
     FIXED_TIME,
     PYTHON_HOME,
-    QUIET_PYTHON,
     SOURCE,
+    STEADY_PYTHON,
     UV,
     UV_CACHE,
     VENV,
@@ -74,7 +74,7 @@ class PythonVersion(Block):
                     f"python3 -m venv --without-pip {VENV}",
                     *compile_library(project, f"{VENV}/pyvenv.cfg"),
                 ),
-                env=QUIET_PYTHON,
+                env=STEADY_PYTHON,
             )
         else:
             make = _managed(version, project)

@@ -333,3 +333,16 @@ def test_byte_code_is_compiled_where_the_project_wants_it(
     ]
     shown = ["compileall" in op.command or "UV_COMPILE_BYTECODE" in op.env for op in installs]
     assert shown == [compiled, compiled]
+
+
+@pytest.mark.parametrize("installer", ["uv", "pip"])
+def test_byte_code_does_not_depend_on_the_seed_of_hashes(tmp_path: Path, installer: str) -> None:
+    folder = _project(
+        tmp_path,
+        "build:\n  python_version: '3.10'\n  python_packages: [torch==2.7.1, six==1.16.0]\n"
+        f"run: predict.py:Predictor\ncogpack:\n  installer: {installer}\n",
+    )
+    stages = _stages(_plan(load_project(folder)))
+    for name in ("python", "torch", "packages", "cog"):
+        [op] = [op for op in stages[name].ops if isinstance(op, model.Exec)]
+        assert op.env["PYTHONHASHSEED"] == "0", name
