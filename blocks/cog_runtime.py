@@ -11,7 +11,7 @@ from ..solver.requirement import Requirement
 from ..solver.resolution import Resolution
 from .base import Block
 from .bytecode import uv_env
-from .layout import PYTHON, SOURCE, UV, VENV, script, settle_times, uv_mounts
+from .layout import PYTHON, SOURCE, UV, script, settle_environment, uv_mounts
 
 if TYPE_CHECKING:
     from ..plan.composer import Composer
@@ -68,7 +68,7 @@ class CogRuntime(Block):
                 f"{UV} pip freeze --python {PYTHON} --exclude-editable > /tmp/installed.txt",
                 f"{UV} pip install --python {PYTHON} --constraint /tmp/installed.txt "
                 + " ".join(wanted),
-                settle_times(VENV),
+                settle_environment(),
             ),
             mounts=uv_mounts(),
             env=uv_env(project),

@@ -15,7 +15,7 @@ from ..solver.resolution import Choice, Resolution
 from .base import Block
 from .bytecode import uv_env
 from .index_settings import uv_index_env
-from .layout import PYTHON, SOURCE, UV, VENV, quoted, script, settle_times, uv_mounts
+from .layout import PYTHON, SOURCE, UV, quoted, script, settle_environment, uv_mounts
 from .requirement_files import INDEXES, requirement_mounts
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Framework(Block):
             if index
         ]
         dependencies = f"{install} --requirement {INDEXES} {quoted(every)}"
-        return script(*commands, dependencies, settle_times(VENV))
+        return script(*commands, dependencies, settle_environment())
 
     def _checked(
         self, asked: Mapping[str, Entry], resolution: Resolution, chosen: Iterable[Choice]
@@ -120,7 +120,7 @@ class Framework(Block):
             where = f"--index-url {quoted([index])}" if index else f"--requirement {INDEXES}"
             commands.append(f"printf '%s\\n' {quoted(from_it)} > {_HASHED}")
             commands.append(f"{install} {where} --requirement {_HASHED}")
-        return script(*commands, settle_times(VENV))
+        return script(*commands, settle_environment())
 
     def _requirement(self, choice: Choice, resolution: Resolution) -> str:
         source = resolution.get(self.extras.get(choice.package, ""))

@@ -27,6 +27,7 @@ __all__ = [
     "pip_mounts",
     "quoted",
     "script",
+    "settle_environment",
     "settle_times",
     "uv_cache",
     "uv_mounts",
@@ -86,6 +87,11 @@ def settle_times(*folders: str) -> str:
     """
     places = " ".join(map(shlex.quote, folders))
     return f"find {places} -newermt @{FIXED_TIME} -exec touch -h -d @{FIXED_TIME} {{}} +"
+
+
+def settle_environment() -> str:
+    """The commands that end each install: without uv's own lock, and with the fixed time."""
+    return script(f"rm -f {VENV}/.lock", settle_times(VENV))
 
 
 def forget_times() -> str:

@@ -16,12 +16,11 @@ from .layout import (
     SOURCE,
     STEADY_PYTHON,
     UV,
-    VENV,
     forget_times,
     pip_mounts,
     quoted,
     script,
-    settle_times,
+    settle_environment,
     uv_mounts,
 )
 from .requirement_files import (
@@ -75,7 +74,7 @@ class LocalPackages(Block):
                 command=script(
                     f"python -m pip install --no-compile {wanted}",
                     *compile_modules(project),
-                    settle_times(VENV),
+                    settle_environment(),
                 ),
                 mounts=(
                     *pip_mounts(),
@@ -92,7 +91,7 @@ class LocalPackages(Block):
                     f"{UV} pip install --python {PYTHON} --refresh "
                     f"{build_settings(project)}{wanted}",
                     forget_times(),
-                    settle_times(VENV),
+                    settle_environment(),
                 ),
                 mounts=(*uv_mounts(), *files),
                 env=uv_env(project) | uv_index_env(project),

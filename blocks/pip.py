@@ -9,7 +9,7 @@ from ..project import Project
 from .bytecode import compile_modules
 from .index_settings import pip_index_env
 from .installer import Installer
-from .layout import PIP_ENV, STEADY_PYTHON, VENV, pip_mounts, script, settle_times
+from .layout import PIP_ENV, STEADY_PYTHON, pip_mounts, script, settle_environment
 from .requirement_files import CONSTRAINTS, REQUIREMENTS, by_pip, has_checkouts
 
 __all__ = ["Pip"]
@@ -34,7 +34,7 @@ class Pip(Installer):
                 f"--constraint {CONSTRAINTS}",
                 *compile_modules(project),
                 *([_NO_HISTORY] if has_checkouts(project) else []),
-                settle_times(VENV),
+                settle_environment(),
             ),
             mounts=(
                 *pip_mounts(),

@@ -9,7 +9,7 @@ from ..project import Project
 from .bytecode import uv_env
 from .index_settings import uv_index_env
 from .installer import Installer
-from .layout import PYTHON, UV, VENV, script, settle_times, uv_mounts
+from .layout import PYTHON, UV, script, settle_environment, uv_mounts
 from .requirement_files import CONSTRAINTS, REQUIREMENTS, build_settings
 
 __all__ = ["Uv"]
@@ -29,7 +29,7 @@ class Uv(Installer):
             command=script(
                 f"{UV} pip install --python {PYTHON} {build_settings(project)}"
                 f"--requirement {REQUIREMENTS} --constraint {CONSTRAINTS}",
-                settle_times(VENV),
+                settle_environment(),
             ),
             mounts=(*uv_mounts(), *files),
             env=uv_env(project) | uv_index_env(project),

@@ -15,7 +15,7 @@ from ..solver.requirement import Requirement
 from ..solver.resolution import Resolution
 from .base import Block
 from .bytecode import uv_env
-from .layout import PYTHON, SOURCE, UV, VENV, forget_times, script, settle_times, uv_mounts
+from .layout import PYTHON, SOURCE, UV, VENV, forget_times, script, settle_environment, uv_mounts
 from .uv_wheels import index_secrets, is_uv_locked, uv_selected, uv_wheels
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class LockedPackages(Block):
         # It finds the wheels installed, and adds what they are not.
         sync = parts.Exec(
             command=script(
-                f"{_SYNC}{_choice(project)} --no-install-project{left_out}", settle_times(VENV)
+                f"{_SYNC}{_choice(project)} --no-install-project{left_out}", settle_environment()
             ),
             mounts=(
                 *uv_mounts(),
@@ -116,7 +116,7 @@ class LockedLocalPackages(Block):
         exclude = (*project.ignore.all, *(f"!{name}" for name in _FILES))
         sync = parts.Exec(
             command=script(
-                f"{_SYNC}{_choice(project)} --refresh", forget_times(), settle_times(VENV)
+                f"{_SYNC}{_choice(project)} --refresh", forget_times(), settle_environment()
             ),
             mounts=(
                 *uv_mounts(),

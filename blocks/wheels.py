@@ -24,11 +24,10 @@ from .layout import (
     PYTHON,
     SOURCE,
     UV,
-    VENV,
     forget_times,
     quoted,
     script,
-    settle_times,
+    settle_environment,
     uv_mounts,
 )
 from .requirement_files import build_settings, refuse_credentials
@@ -159,7 +158,7 @@ def _install(project: Project, group: WheelGroup, composer: Composer) -> None:
         parts.StageInput(id=BARE_ENVIRONMENT),
         [
             parts.Exec(
-                command=script(*commands, forget_times(), settle_times(VENV)),
+                command=script(*commands, forget_times(), settle_environment()),
                 mounts=(
                     *uv_mounts(),
                     *_list_mounts(lists),
@@ -201,7 +200,7 @@ def _build(project: Project, environments: Sequence[BuildEnvironment], composer:
         [
             parts.Workdir(path=SOURCE),
             parts.Exec(
-                command=script(*commands, forget_times(), settle_times(VENV)),
+                command=script(*commands, forget_times(), settle_environment()),
                 mounts=(
                     *uv_mounts(),
                     *(mount for one in environments for mount in one.mounts()),

@@ -221,3 +221,5 @@ def test_locked_wheels_are_layers_that_depend_on_nothing_else(
         assert served.predict(text="lock")["output"] == "hello lock"
     check = "import numpy; assert numpy.__version__ == '2.3.5'"
     docker("run", "--rm", "--entrypoint", "python", "cogpack-test/locked-3", "-c", check)
+    listed = docker("run", "--rm", "--entrypoint", "ls", "cogpack-test/locked-3", "-A", "/opt/venv")
+    assert listed.split() == ["bin", "include", "lib", "lib64", "pyvenv.cfg"]
