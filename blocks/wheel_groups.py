@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
@@ -16,8 +16,8 @@ LARGE_BYTES = 2_000_000
 # fraction of their bytes. Each layer costs the build some 0.3 s, so more would not pay.
 BUCKETS = 8
 
-# Layers of an image, all told; overlayfs stacks of some hundred work, registries and pulls get
-# slower with each (Docker's own limit is 127).
+# Layers of an image over its base, without those of weights; overlayfs stacks of some hundred work,
+# registries and pulls get slower with each (Docker's own limit is 127).
 MOST_LAYERS = 24
 
 
@@ -50,19 +50,31 @@ def group_wheels(wheels: Iterable[Wheel], most: int) -> tuple[WheelGroup, ...]:
     The content of a large wheel's layer depends on that wheel alone, so every project with the
     same wheel has the same layer. In which layer a small one is depends on its name alone.
 
-    most: how many groups there may be, at least 1; when there are more large wheels than have room,
-    the smaller ones of them join the small ones.
+    most: how many groups there may be, at least 1. When there are more large wheels than have room,
+    the smaller ones of them share layers, half of those that small ones have otherwise: a small
+    wheel more must not send a large one again.
     """
     buckets = min(BUCKETS, max(1, most // 2))
     ordered = sorted(wheels, key=lambda wheel: (-wheel.size, wheel.name))
-    alone = [wheel for wheel in ordered if wheel.size >= LARGE_BYTES][: most - buckets]
-    shared: dict[int, list[Wheel]] = {}
-    for wheel in sorted({*ordered} - {*alone}):
-        shared.setdefault(_bucket(wheel.name, buckets), []).append(wheel)
+    large = [wheel for wheel in ordered if wheel.size >= LARGE_BYTES]
+    alone, crowded = large[: most - buckets], large[most - buckets :]
+    small = ordered[len(large) :]
+    halves = [buckets // 2, buckets - buckets // 2]
+    if not crowded or 0 in halves:
+        crowded, small, halves = [], [*crowded, *small], [0, buckets]
     return (
         *(WheelGroup(wheel.name, (wheel,)) for wheel in alone),
-        *(WheelGroup(f"packages-{key + 1}", tuple(shared[key])) for key in sorted(shared)),
+        *_spread("large-packages", crowded, halves[0]),
+        *_spread("packages", small, halves[1]),
     )
+
+
+def _spread(name: str, wheels: Iterable[Wheel], buckets: int) -> Iterator[WheelGroup]:
+    shared: dict[int, list[Wheel]] = {}
+    for wheel in sorted(wheels):
+        shared.setdefault(_bucket(wheel.name, buckets), []).append(wheel)
+    for key in sorted(shared):
+        yield WheelGroup(f"{name}-{key + 1}", tuple(shared[key]))
 
 
 def _bucket(name: str, buckets: int) -> int:

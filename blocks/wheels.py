@@ -43,9 +43,8 @@ __all__ = ["Wheels", "locked_wheels"]
 _LISTS = "wheel-lists"
 _FOLDER = "/run/cogpack/wheels"
 
-# Layers that hold no wheels: apt, the environment, packages that are built, the API, the source.
-# What a project's own commands add comes on top of that.
-_OTHER_LAYERS = 5
+# Layers that come after the wheels: the API and the source.
+_LAST_LAYERS = 2
 
 # With uv.lock there may be the project itself, and the server that no lock has.
 _UV_LAYERS = 2
@@ -58,7 +57,8 @@ class Wheels(Block):
 
     Refuses a credential that stands in a URL, as `RequirementFiles` does.
 
-    most_layers: of the image, all told. frameworks: names of packages that surely are large.
+    most_layers: of the image over its base, without those of weights.
+    frameworks: names of packages that surely are large.
     """
 
     name: ClassVar[str] = "wheels"
@@ -83,11 +83,11 @@ class Wheels(Block):
         if lock is not None:
             refuse_credentials(project.requirements)
             packages = tuple(_as_written(one, project) for one in lock.packages)
-        others = _OTHER_LAYERS + len(project.run) + len(project.pre_install)
-        others += _UV_LAYERS if uv.wheels else 0
+        environments = build_environments(packages, lock.builds if lock else ())
+        others = composer.layers + _LAST_LAYERS + len(project.run) + len(project.pre_install)
+        others += bool(environments) + (_UV_LAYERS + bool(uv.rest) if uv.wheels else 0)
         wheels = (*locked_wheels(packages), *uv.wheels)
         groups = group_wheels(wheels, max(1, self._most_layers - others))
-        environments = build_environments(packages, lock.builds if lock else ())
         contents = {
             f"/{group.name}-{number}.txt": _index_line(index, project) + lines(wheels)
             for group in groups

@@ -102,6 +102,11 @@ class Composer:
         """What packages are installed over; the phase `base` or what stands for it."""
         return self._environment or PhaseInput(name="base")
 
+    @property
+    def layers(self) -> int:
+        """How many layers the image has so far over its base."""
+        return sum(len(draft.stages) for (of, _), draft in self._phases.items() if of == "export")
+
     def package(self, name: str, resolved: ResolvedPackage) -> None:
         """Record one choice of the solver."""
         self._packages[name] = resolved

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cogpack.blocks.labels import Labels
-from cogpack.blocks.wheel_groups import LARGE_BYTES, Wheel, group_wheels, lines
+from cogpack.blocks.wheel_groups import LARGE_BYTES, MOST_LAYERS, Wheel, group_wheels, lines
 from cogpack.blocks.wheels import Wheels, locked_wheels
 from cogpack.origin import Origin
 from cogpack.plan import model
@@ -22,9 +22,13 @@ from cogpack.project.redact import Url
 from cogpack.project.requirements import IndexUrl
 from cogpack.solver.lock import Lock, LockedPackage
 from cogpack.solver.resolution import BaseImage, BaseImages, Choice, Resolution
+from cogpack.stacks.compose import load, make_plan
+from cogpack.stacks.solve import solved
+from support.projects import write_project
 
 BASE = "docker.io/library/python:3.12-slim-bookworm"
 DEFAULT = "https://index.invalid/simple"
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 CU128 = "https://index.invalid/cu128"
 
 
@@ -89,6 +93,21 @@ def test_a_small_wheel_more_changes_one_group_alone(wheels: list[Wheel]) -> None
     [changed] = [name for name in after if after[name] != before.get(name)]
     assert more in after[changed].wheels
     assert changed.startswith("packages-")
+
+
+@given(_wheels, st.integers(4, 12))
+def test_small_and_large_wheels_share_no_layer(wheels: list[Wheel], most: int) -> None:
+    for group in group_wheels(wheels, most):
+        assert len({wheel.size >= LARGE_BYTES for wheel in group.wheels}) == 1, group
+
+
+def test_of_too_many_large_wheels_the_smaller_ones_share_layers() -> None:
+    wheels = [Wheel(f"large{n}", "1", "x", (n + 1) * LARGE_BYTES) for n in range(45)]
+    wheels += [Wheel(f"small{n}", "1", "x", 1000) for n in range(30)]
+    groups = group_wheels(wheels, 19)
+    names = [group.name for group in groups]
+    assert names[:11] == [f"large{n}" for n in range(44, 33, -1)]
+    assert names[11:] == [f"{kind}packages-{n}" for kind in ("large-", "") for n in (1, 2, 3, 4)]
 
 
 def test_lines_are_sorted_and_hashed() -> None:
@@ -159,9 +178,40 @@ def test_a_small_package_more_leaves_the_stage_of_a_large_one_as_it_is(name: str
 
 
 def test_the_cap_on_layers_decides_the_grouping() -> None:
-    plan = _plan([TORCH, CUBLAS, SIX], most_layers=6)
+    plan = _plan([TORCH, CUBLAS, SIX], most_layers=4)
     names = [stage.id for phase in plan.export_phases for stage in phase.stages]
-    assert names == ["export:wheels:packages-1"]
+    assert names == ["export:wheels:torch", "export:wheels:packages-1"]
+
+
+ALL_LAYERS = """\
+  python_packages: [old]
+  system_packages: [tree]
+  pre_install: ["true"]
+  run: ["true", "false"]
+cogpack: {user: app}"""
+
+
+@pytest.mark.parametrize("settings", ["", ALL_LAYERS])
+def test_whatever_a_project_asks_for_the_cap_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: str
+) -> None:
+    monkeypatch.setenv("COG_CA_CERT", CERTIFICATE if settings else "")
+    composition = load(write_project(tmp_path, settings))
+    resolution = solved(composition)
+    packages = [_locked(f"large{n}", "1", 3 * LARGE_BYTES) for n in range(45)]
+    packages += [_locked(f"small{n}", "1", 1000) for n in range(40)]
+    lock = Lock(
+        tuple(sorted([*packages, SDIST] if settings else packages)),
+        resolution,
+        "",
+        "linux/amd64",
+        "x86_64",
+    )
+    plan = make_plan(composition, replace(resolution, lock=lock))
+    exported = [stage for phase in plan.export_phases for stage in phase.stages]
+    assert len(exported) == MOST_LAYERS
+    shown = render(plan).partition("layers over the base\n")[2]
+    assert len(shown.splitlines()) == MOST_LAYERS
 
 
 def test_what_has_to_be_built_comes_last_and_by_itself() -> None:
