@@ -57,7 +57,7 @@ class Wheels(Block):
 
     Refuses a credential that stands in a URL, as `RequirementFiles` does.
 
-    most_layers: of the image over its base, without those of weights.
+    most_layers: of the image over its base, without those of weights, where cog.yaml says nothing.
     frameworks: names of packages that surely are large.
     """
 
@@ -87,7 +87,7 @@ class Wheels(Block):
         others = composer.layers + _LAST_LAYERS + len(project.run) + len(project.pre_install)
         others += bool(environments) + (_UV_LAYERS + bool(uv.rest) if uv.wheels else 0)
         wheels = (*locked_wheels(packages), *uv.wheels)
-        groups = group_wheels(wheels, max(1, self._most_layers - others))
+        groups = group_wheels(wheels, max(1, self._most(project) - others))
         contents = {
             f"/{group.name}-{number}.txt": _index_line(index, project) + lines(wheels)
             for group in groups
@@ -110,6 +110,10 @@ class Wheels(Block):
             _install(project, group, composer)
         if environments:
             _build(project, environments, composer)
+
+    def _most(self, project: Project) -> int:
+        asked = project.config.cogpack.max_layers if project.config is not None else None
+        return asked or self._most_layers
 
 
 def _as_written(one: LockedPackage, project: Project) -> LockedPackage:

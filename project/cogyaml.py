@@ -52,6 +52,9 @@ __all__ = [
 FILE = "cog.yaml"
 
 
+# What is no wheel needs some layers in any case; and an image has at most 127, its base included.
+_FEWEST_LAYERS, _MOST_LAYERS = 10, 100
+
 Choice = TypeVar("Choice", bound=str)
 
 
@@ -93,6 +96,16 @@ def _url(value: object) -> str:
 
 
 _URL = Kind(_url, TEXT.shown)
+
+
+def _layer_count(value: object) -> int:
+    count = WHOLE_NUMBER.read(value)
+    if not _FEWEST_LAYERS <= count <= _MOST_LAYERS:
+        refuse(f"is {count}, not a number from {_FEWEST_LAYERS} to {_MOST_LAYERS}")
+    return count
+
+
+_LAYER_COUNT = Kind(_layer_count)
 
 
 def _mount_target(value: object) -> str:
@@ -222,6 +235,7 @@ class CogpackOptions(Section):
     counts as having none.
     installer: the program that installs Python packages.
     bytecode: whether modules are compiled at build (validated by hash) or at every start.
+    max_layers: how many layers an image may have over its base, those of weights not counted.
     user: who runs the server, a name or `uid[:gid]`.
     system_cuda: whether the image itself must bring CUDA; by default the solver decides.
     python_mirror: where uv gets an interpreter when the base image has none, as in
@@ -236,6 +250,7 @@ class CogpackOptions(Section):
     base_python: str | None = key(PYTHON_VERSION, default=None)
     installer: Literal["uv", "pip"] = key(_one_of("uv", "pip"), default="uv")
     bytecode: Literal["hash", "none"] = key(_one_of("hash", "none"), default="hash")
+    max_layers: int | None = key(_LAYER_COUNT, default=None)
     user: str | None = key(USER_NAME, default=None)
     system_cuda: bool | None = key(FLAG, default=None)
     python_mirror: str | None = key(_URL, default=None)

@@ -60,6 +60,7 @@ cogpack:
   base_python: "3.12"
   installer: pip
   bytecode: none
+  max_layers: 40
   user: "1000:1000"
   system_cuda: true
   python_mirror: https://mirror.invalid/python
@@ -111,6 +112,7 @@ def test_every_key_is_read() -> None:
         "base_python": "3.12",
         "installer": "pip",
         "bytecode": "none",
+        "max_layers": 40,
         "user": "1000:1000",
         "system_cuda": True,
         "python_mirror": "https://mirror.invalid/python",

@@ -433,6 +433,10 @@ def told(text: str) -> list[str]:
             'cog.yaml:1: cogpack.installer is "poetry", not one of uv, pip | ',
         ),
         (
+            "cogpack: {max_layers: 101}",
+            "cog.yaml:1: cogpack.max_layers is 101, not a number from 10 to 100 | ",
+        ),
+        (
             "cogpack: {user: 'a b'}",
             (
                 'cog.yaml:1: cogpack.user is "a b", not a user'
