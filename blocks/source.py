@@ -9,7 +9,7 @@ from ..project import Project
 from ..solver.resolution import Resolution
 from .base import Block
 from .layout import FIXED_TIME, SOURCE
-from .weight_files import WeightFiles, literal
+from .weight_files import WeightFiles
 
 if TYPE_CHECKING:
     from ..plan.composer import Composer
@@ -38,7 +38,6 @@ class Source(Block):
         return True
 
     def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
-        elsewhere = tuple(map(literal, self._weights.paths))
         stage = composer.side_stage(
             "app-source",
             "source",
@@ -46,7 +45,7 @@ class Source(Block):
             parts.ScratchInput(),
             [
                 parts.Copy(
-                    source=parts.LocalInput(exclude=(*project.ignore.all, *elsewhere)),
+                    source=parts.LocalInput(exclude=(*project.ignore.all, *self._weights.patterns)),
                     dest=SOURCE,
                     owner="0:0",
                     time=FIXED_TIME,

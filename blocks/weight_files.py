@@ -6,7 +6,7 @@ Two kinds count: what `weights` of cog.yaml names, and what is large in the sour
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 
@@ -36,13 +36,17 @@ LARGE = 10 * 1024 * 1024
 _MOST_LAYERS = 8
 """An image has at most 127 layers, and each costs a round trip: many files share them by folder."""
 
+_CODE = (".py", ".ipynb")
+"""What makes a folder one of code, as for Cog: it changes with the source, whatever its size."""
+
 
 class WeightCopy(Struct, frozen=True):
     """Files that go to one place of the image.
 
     src: a file or folder relative to the project, `.` for that itself. dest: where it goes, or
     what is in it.
-    files: all that is meant, relative to the project; sorted.
+    files: all that is meant, relative to the project; sorted. A folder stands for what is in it.
+    without: patterns as in .dockerignore of what is not meant all the same.
     context: the folder that takes the project's place in this, by the name that the builder is
     offered it under; empty for the project.
     source: which source of its entry it is; -1 for what is in no entry.
@@ -53,6 +57,7 @@ class WeightCopy(Struct, frozen=True):
     files: tuple[str, ...]
     context: str = ""
     source: int = -1
+    without: tuple[str, ...] = ()
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -83,23 +88,30 @@ class WeightFiles:
 
     @cached_property
     def layers(self) -> tuple[WeightLayer, ...]:
-        """The layers: first what cog.yaml names, in its order, then what is large, by path.
+        """The layers: first what cog.yaml names, in its order, then large files, then folders that
+        are large without these; by path.
 
         Raises UserError with every source of cog.yaml that cannot be had.
         """
-        named = self._named()
+        named, ignored = self._named(), self._project.ignore.all
         taken = _paths(named)
-        large = [
-            file.path
-            for file in list_files(self._project.root, self._project.ignore.all)
-            if file.size >= LARGE and file.path not in taken
-        ]
-        return (*named, *_large_layers(large))
+        files = [one for one in list_files(self._project.root, ignored) if one.path not in taken]
+        large = [file.path for file in files if file.size >= LARGE]
+        elsewhere = sorted({*taken, *large})
+        return (*named, *_large_layers(large), *_folder_layers(files, ignored, elsewhere))
 
     @property
-    def paths(self) -> tuple[str, ...]:
-        """Every file that is in one of the layers, sorted: the source has it no more."""
-        return tuple(sorted(_paths(self.layers)))
+    def patterns(self) -> tuple[str, ...]:
+        """Patterns of what is in one of the layers, sorted: the source has it no more."""
+        return tuple(sorted(self._patterns()))
+
+    def _patterns(self) -> Iterator[str]:
+        for path in _paths(self.layers):
+            yield literal(path)
+            if (self._project.root / path).is_dir():
+                # What an exception of .dockerignore takes in again below a folder that is left
+                # out, a later pattern of that folder does not reach.
+                yield f"{literal(path)}/**"
 
     def _named(self) -> tuple[WeightLayer, ...]:
         config = self._project.config
@@ -174,7 +186,7 @@ def _outside(place: Path, origin: Origin | None) -> Path:
 
 
 def _paths(layers: Iterable[WeightLayer]) -> set[str]:
-    """The files of the project that are in layers."""
+    """The files and folders of the project that are in layers."""
     copies = (copy for layer in layers for copy in layer.copies if not copy.context)
     return {path for copy in copies for path in copy.files}
 
@@ -214,3 +226,59 @@ def _large_copy(paths: list[str]) -> WeightCopy:
     if len(paths) == 1:
         return WeightCopy(paths[0], f"{SOURCE}/{paths[0]}", tuple(paths))
     return WeightCopy(".", SOURCE, tuple(paths))
+
+
+def _folder_layers(
+    files: Iterable[TreeFile], ignored: Iterable[str], elsewhere: Iterable[str]
+) -> list[WeightLayer]:
+    """A layer for each folder of much that is no code; one for all when those are too many.
+
+    ignored: patterns. elsewhere: the files that have layers of their own.
+    """
+    copies = [
+        WeightCopy(
+            folder,
+            f"{SOURCE}/{folder}",
+            (folder,),
+            without=(*ignored, *(literal(one) for one in elsewhere if _is_below(one, folder))),
+        )
+        for folder in _large_folders(files)
+    ]
+    groups = [(copy,) for copy in copies] if len(copies) <= _MOST_LAYERS else [tuple(copies)]
+    return [
+        WeightLayer(
+            f"large-folder-{number}",
+            f"add large folders: {' '.join(copy.src for copy in group)}",
+            group,
+            Origin(
+                asker="block weights",
+                text=f"folders without code of {LARGE // 1024**2} MiB and more",
+            ),
+        )
+        for number, group in enumerate(groups, 1)
+    ]
+
+
+def _large_folders(files: Iterable[TreeFile]) -> list[str]:
+    """The topmost folders without code that are large by files which are not."""
+    sizes: dict[str, int] = {}
+    of_code = {""}
+    for file in files:
+        folders = list(_folders(file.path))
+        if file.path.endswith(_CODE):
+            of_code.update(folders)
+        elif file.size < LARGE:
+            for folder in folders:
+                sizes[folder] = sizes.get(folder, 0) + file.size
+    large = {folder for folder, size in sizes.items() if size >= LARGE} - of_code
+    return sorted(folder for folder in large if large.isdisjoint(_folders(folder)))
+
+
+def _folders(path: str) -> Iterator[str]:
+    """The folders that a path lies in, the nearest first."""
+    while path := posixpath.dirname(path):
+        yield path
+
+
+def _is_below(path: str, folder: str) -> bool:
+    return path.startswith(f"{folder}/")

@@ -73,7 +73,9 @@ def _copies(layer: WeightLayer) -> list[parts.Copy]:
             # The files are chosen here and not by the copy: BuildKit gives the folders above a
             # file that a copy chooses the time of the clock.
             source=parts.LocalInput(
-                name=copy.context or parts.PROJECT_CONTEXT, include=tuple(map(literal, copy.files))
+                name=copy.context or parts.PROJECT_CONTEXT,
+                include=tuple(map(literal, copy.files)),
+                exclude=copy.without,
             ),
             src="/" if copy.src == "." else f"/{copy.src}",
             dest=copy.dest,

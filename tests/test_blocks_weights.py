@@ -44,7 +44,7 @@ def copies(plan: model.Plan, stage: str) -> list[Copy]:
 
 def weight_stages(plan: model.Plan) -> list[str]:
     ids = [stage.id for phase in plan.build_phases for stage in phase.stages]
-    return [name for name in ids if name.startswith(("weights", "large-files"))]
+    return [name for name in ids if name.startswith(("weights", "large-"))]
 
 
 def included(copy: Copy) -> tuple[str, ...]:
@@ -102,6 +102,54 @@ def test_many_large_files_share_layers_by_folder(tmp_path: Path) -> None:
     for number in range(20):
         large(tmp_path / f"folder{number}" / "x.bin")
     assert len(weight_stages(planned(tmp_path))) == 1
+
+
+def test_a_folder_that_is_large_by_many_files_has_a_layer_too(tmp_path: Path) -> None:
+    write_project(tmp_path, files={".dockerignore": "models/voices/*.wav\n"})
+    for number in range(3):
+        large(tmp_path / "models" / "voices" / f"[{number}].pt", LARGE // 3 + 1)
+        large(tmp_path / "models" / "voices" / f"{number}.wav", LARGE)
+        large(tmp_path / "code" / "data" / f"{number}.bin", LARGE // 2)
+        large(tmp_path / "small" / f"{number}.bin", LARGE // 4)
+        large(tmp_path / "mixed" / f"{number}.bin", LARGE // 2)
+    large(tmp_path / "models" / "voices" / "all.pt")
+    for name in ("code/__init__.py", "mixed/deep/look.ipynb"):
+        large(tmp_path / name, 1)
+    plan = planned(tmp_path)
+    assert weight_stages(plan) == ["large-files-1", "large-folder-1", "large-folder-2"]
+    found = [copy for name in weight_stages(plan)[1:] for copy in copies(plan, name)]
+    assert [(copy.src, copy.dest, included(copy)) for copy in found] == [
+        ("/code/data", "/src/code/data", ("code/data",)),
+        ("/models", "/src/models", ("models",)),
+    ]
+    assert isinstance(found[1].source, LocalInput)
+    assert found[1].source.exclude[-1] == "models/voices/all.pt"
+    assert "models/voices/*.wav" in found[1].source.exclude
+    assert left_out(plan)[-5:] == (
+        *("code/data", "code/data/**", "models", "models/**", "models/voices/all.pt"),
+    )
+
+
+def test_a_folder_of_an_exception_is_in_its_layer_alone(tmp_path: Path) -> None:
+    write_project(tmp_path, files={".dockerignore": "*\n!predict.py\n!cog.yaml\n!models/keep\n"})
+    for number in range(3):
+        large(tmp_path / "models" / "keep" / "deep" / f"{number}.bin", LARGE // 2)
+        large(tmp_path / "models" / "drop" / f"{number}.bin", LARGE // 2)
+    plan = planned(tmp_path)
+    assert weight_stages(plan) == ["large-folder-1"]
+    source = [file.path for file in list_files(tmp_path, left_out(plan))]
+    assert source == ["cog.yaml", "predict.py"]
+
+
+def test_many_large_folders_share_a_layer(tmp_path: Path) -> None:
+    write_project(tmp_path)
+    for number in range(20):
+        large(tmp_path / "all" / str(number) / "code.py", 1)
+        for name in "ab":
+            large(tmp_path / "all" / str(number) / "data" / name, LARGE // 2)
+    plan = planned(tmp_path)
+    assert weight_stages(plan) == ["large-folder-1"]
+    assert len(copies(plan, "large-folder-1")) == 20
 
 
 DIGEST = f"sha256:{'ab' * 32}"

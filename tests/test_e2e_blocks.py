@@ -238,8 +238,16 @@ def test_an_edit_of_the_code_does_not_push_weights(
     folder = Path(shutil.copytree(EXAMPLES / "weights", tmp_path / "weights"))
     (folder / "models").mkdir()
     (folder / "models" / "large.bin").write_bytes(bytes(11 * 1024 * 1024))
+    (folder / "voices" / "de").mkdir(parents=True)
+    (folder / "voices" / "latest").symlink_to("de")
+    for number in range(4):
+        (folder / "voices" / "de" / f"{number}.bin").write_bytes(bytes(3 * 1024 * 1024))
     image = build(cogpack, folder, "weights")
     first = layers(docker, image)
+    kinds = ["large-files-1", "large-folder-1", "weights-words"]
+    plan = json.loads(cogpack("plan", "--json", folder).stdout)
+    exported = [stage["id"] for phase in plan["export_phases"] for stage in phase["stages"]]
+    assert sorted(exported[-4:-1]) == [f"export:{kind}" for kind in kinds]
     predictor = folder / "predict.py"
     predictor.write_text(predictor.read_text().replace("get(word, 0)", "get(word, 5)"))
     build(cogpack, folder, "weights")
@@ -254,10 +262,14 @@ def test_an_edit_of_the_code_does_not_push_weights(
     assert third[-1] == second[-1]
     with serving(docker, image) as served:
         assert served.predict(text="good bad")["output"] == 8
-        look = "cd / && ls -s /src/models/large.bin /src/weights /weights/words"
+        look = (
+            "cd / && ls -s /src/models/large.bin /src/weights /weights/words && "
+            "test -s /src/voices/latest/3.bin && stat -c %Y.%a /src/voices /src/voices/de"
+        )
         listed = docker("exec", served.container, "sh", "-c", look)
     assert "notes.txt" in listed
     assert listed.count("scores.json") == 1
+    assert listed.count(f"{FIXED_TIME}.755") == 2
 
 
 def test_two_machines_make_the_same_layers(
