@@ -93,8 +93,10 @@ def _config_lines(plan: Plan) -> Iterator[str]:
 
 def _layer_lines(plan: Plan) -> Iterator[str]:
     stages = [stage for phase in plan.export_phases for stage in phase.stages if _is_layer(stage)]
-    for number, stage in enumerate(stages, 1):
-        yield f"  {number:>2}  {stage.id.removeprefix('export:'):<16} {stage.title}"
+    names = [stage.id.removeprefix("export:") for stage in stages]
+    width = max(map(len, names), default=0)
+    for number, (name, stage) in enumerate(zip(names, stages, strict=True), 1):
+        yield f"  {number:>3}  {name:<{width}}  {stage.title}"
 
 
 def _is_layer(stage: Stage) -> bool:
