@@ -26,9 +26,11 @@ from .llb.client import (
     parse_output,
 )
 from .llb.compile import CompiledPlan, compile_plan
+from .llb.forms import CONTAINERD_STORE_HINT
 from .llb.images import ResolvedImage
 from .origin import Origin
 from .plan.model import PROJECT_CONTEXT, Exec, Plan, Stage
+from .plan.one_base import on_build_base
 from .plan.walk import image_refs, secret_mounts, stages, stages_of_download
 from .project import Project
 from .project.values import image_name_fault
@@ -68,14 +70,25 @@ def build_plan(
     request: Request,
     client: Client,
     on_event: Callable[[Event], None] | None = None,
+    told: Callable[[Fault], object] | None = None,
 ) -> Built:
     """Build a plan on a daemon and export the image.
+
+    told: takes a warning.
 
     Raises UserError when the project is at fault (a step that its lines asked for fails, an image
     that it names does not exist, a secret is missing), and the failures of `Client.solve`.
     """
     check_secrets(plan, request.secrets)
     images, capabilities = daemon_facts(plan, client)
+    if plan.base.build != plan.base.runtime and not capabilities.diff:
+        plan = on_build_base(plan)
+        message = (
+            "the builder cannot put layers on another image than they were made in: this one stays "
+            f"on {plan.base.build}, which is larger than need be"
+        )
+        if told is not None:
+            told(Fault(message, hint=CONTAINERD_STORE_HINT))
     session = new_session_id()
     compiled = compile_plan(plan, images=images, capabilities=capabilities, session=session)
     options = SolveOptions(

@@ -6,7 +6,11 @@ daemon to say.
 
 from __future__ import annotations
 
-__all__ = ["is_same_image", "pinned", "qualified", "split_digest"]
+__all__ = ["BASE_DIGEST", "BASE_NAME", "is_same_image", "pinned", "qualified", "split_digest"]
+
+# Labels with the reference of an image's base (annotations of the OCI image specification).
+BASE_NAME = "org.opencontainers.image.base.name"
+BASE_DIGEST = "org.opencontainers.image.base.digest"
 
 _DEFAULT_HOST = "docker.io"
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from ..plan import parts
 from ..project import Project
-from ..references import split_digest
+from ..references import BASE_DIGEST, BASE_NAME, split_digest
 from ..solver.requirement import Requirement
 from ..solver.resolution import Resolution
 from ..solver.universe import BUILD_IMAGE, RUNTIME_IMAGE
@@ -42,9 +42,9 @@ class BaseImage(Block):
 
     def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
         runtime = resolution.base_images.runtime
-        labels = {"org.opencontainers.image.base.name": runtime.ref}
+        labels = {BASE_NAME: runtime.ref}
         if runtime.digest:
-            labels["org.opencontainers.image.base.digest"] = runtime.digest
+            labels[BASE_DIGEST] = runtime.digest
         composer.configure(parts.ExportConfig(labels=labels))
         if own := project.base_image:
             from ..plan.composer import reasons

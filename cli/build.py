@@ -19,6 +19,7 @@ from .options import (
     platform,
     read_secrets,
     secret_name,
+    show_warning,
 )
 
 __all__ = ["command"]
@@ -93,7 +94,8 @@ def command(
         click.echo(f"building on {endpoint}", err=True)
     printer = None if quiet else PlainPrinter(sys.stderr)
     with Client(endpoint) as client:
-        built = build_plan(plan, Request(folder, exports, values, folders), client, printer)
+        request = Request(folder, exports, values, folders)
+        built = build_plan(plan, request, client, printer, show_warning)
     names = [name for export in exports for name in export.attrs.get("name", "").split(",") if name]
     if quiet:
         click.echo(built.digest)

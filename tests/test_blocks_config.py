@@ -8,17 +8,20 @@ from pathlib import Path
 import pytest
 
 from cogpack.blocks.labels import Labels
-from cogpack.errors import UserError
+from cogpack.errors import BuilderError, UserError
 from cogpack.llb.capabilities import Capabilities
 from cogpack.llb.compile import compile_plan
 from cogpack.plan import model
 from cogpack.plan.composer import Composer
-from cogpack.plan.model import BindMount, CacheMount, Env, Exec, SecretMount, StageInput
+from cogpack.plan.model import BindMount, CacheMount, Env, Exec, SecretMount, StageInput, dump
+from cogpack.plan.one_base import on_build_base
+from cogpack.plan.validate import faults
 from cogpack.project.revision import read_revision
 from cogpack.stacks.compose import load
 from cogpack.stacks.solve import solved
 from support.projects import planned, stage_of, write_project
 
+CERTIFICATE = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 ASYNC = """\
 import cog
@@ -342,3 +345,26 @@ def test_a_daemon_with_neither_merge_nor_diff_can_build_all_of_it(tmp_path: Path
     layers = {name for name in exported(plan) if name.startswith("export:")}
     assert {"export:user", "export:weights-w", "export:openapi", "export:source"} <= layers
     assert compile_plan(plan, capabilities=bare).definition
+
+
+@pytest.mark.parametrize("authority", ["", CERTIFICATE])
+def test_a_daemon_without_diff_builds_and_runs_in_the_image_with_the_toolkit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, authority: str
+) -> None:
+    monkeypatch.setenv("COG_CA_CERT", authority)
+    settings = (
+        "  gpu: true\n  cuda: '12.6'\n  python_packages: [six]\n  system_packages: [tree]\n"
+        "  run: [nvcc --version]\ncogpack: {user: app}"
+    )
+    plan = planned(write_project(tmp_path, settings))
+    build, runtime = plan.base.build, plan.base.runtime
+    assert "devel" in build
+    assert "devel" not in runtime
+    bare = Capabilities(diff=False, merge=False, file_replace=False, file_symlink=False)
+    with pytest.raises(BuilderError):
+        compile_plan(plan, capabilities=bare)
+    moved = on_build_base(plan)
+    assert faults(moved) == ()
+    assert runtime not in dump(moved)
+    assert moved.config.labels["org.opencontainers.image.base.name"] == build
+    assert build.encode() in compile_plan(moved, capabilities=bare).definition

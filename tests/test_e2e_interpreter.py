@@ -9,10 +9,19 @@ import io
 import subprocess
 import sys
 import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from cogpack import pipeline
+from cogpack.errors import Fault
+from cogpack.llb.capabilities import Capabilities
+from cogpack.llb.client import Client, Export, find_daemon
+from cogpack.llb.images import ResolvedImage
+from cogpack.pipeline import Request, build_plan, daemon_facts
 from cogpack.plan import model
 from devdaemon.builder import Builder
 from support.images import Docker, build_image, layers, run_python, run_shell
@@ -206,15 +215,16 @@ def source_archive(folder: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("bytecode", ["hash", "none"])
-def test_what_is_compiled_in_the_devel_image_runs_in_the_runtime_image(
-    builder: Builder, docker: Docker, interpreter: Interpreter, tmp_path: Path, bytecode: str
-) -> None:
-    lay_out_mirror(interpreter, tmp_path / "mirror")
+@contextmanager
+def split(
+    docker: Docker, interpreter: Interpreter, folder: Path, bytecode: str
+) -> Iterator[tuple[Path, model.Plan]]:
+    """A project that is compiled in DEVEL and runs on SLIM, and its plan."""
+    lay_out_mirror(interpreter, folder / "mirror")
     host = gateway(docker)
     with (
-        folder_served(tmp_path / "mirror", host) as mirror,
-        served({"native": source_archive(tmp_path)}, tmp_path / "index", host) as index,
+        folder_served(folder / "mirror", host) as mirror,
+        served({"native": source_archive(folder)}, folder / "index", host) as index,
     ):
         settings = (
             "  gpu: true\n  cuda: '12.6'\n  python_requirements: requirements.txt\n"
@@ -225,12 +235,19 @@ def test_what_is_compiled_in_the_devel_image_runs_in_the_runtime_image(
             "requirements.txt": f"--extra-index-url {index}\nnative\n",
             "predict.py": USES_NATIVE,
         }
-        folder = write(tmp_path / "split", interpreter, settings, files)
-        plan = plan_of(folder)
+        project = write(folder / "split", interpreter, settings, files)
+        plan = plan_of(project)
         assert plan.base.build == "docker.io/nvidia/cuda:12.6.3-cudnn-devel-ubuntu22.04"
         assert plan.base.runtime == "docker.io/nvidia/cuda:12.6.3-cudnn-runtime-ubuntu22.04"
-        here = moved(moved(plan, plan.base.build, DEVEL), plan.base.runtime, SLIM)
-        image = build_image(builder, here, folder, f"split-{bytecode}")
+        yield project, moved(moved(plan, plan.base.build, DEVEL), plan.base.runtime, SLIM)
+
+
+@pytest.mark.parametrize("bytecode", ["hash", "none"])
+def test_what_is_compiled_in_the_devel_image_runs_in_the_runtime_image(
+    builder: Builder, docker: Docker, interpreter: Interpreter, tmp_path: Path, bytecode: str
+) -> None:
+    with split(docker, interpreter, tmp_path, bytecode) as (folder, plan):
+        image = build_image(builder, plan, folder, f"split-{bytecode}")
     with serving(docker, image) as running:
         assert running.predict()["output"] == "release 12.6"
     base, found = layers(docker, SLIM), layers(docker, image)
@@ -248,3 +265,35 @@ def test_what_is_compiled_in_the_devel_image_runs_in_the_runtime_image(
     assert not [line for line in there.splitlines() if not line.endswith("/lock")]
     policy = {"hash": {"/opt/python", "/opt/venv"}, "none": set()}
     assert compiled(docker, image) == policy[bytecode]
+
+
+def test_a_daemon_that_cannot_put_layers_together_stays_in_the_devel_image(
+    builder: Builder,
+    docker: Docker,
+    interpreter: Interpreter,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def poor(asked: model.Plan, on: Client) -> tuple[dict[str, ResolvedImage], Capabilities]:
+        images, able = daemon_facts(asked, on)
+        return images, replace(able, merge=False, diff=False)
+
+    monkeypatch.setattr(pipeline, "daemon_facts", poor)
+    told: list[Fault] = []
+    name = "docker.io/cogpack-test/split-linear:latest"
+    with (
+        split(docker, interpreter, tmp_path, "hash") as (folder, plan),
+        Client(find_daemon(None, builder.environment())) as client,
+    ):
+        build_plan(
+            plan, Request(folder, (Export("image", {"name": name}),)), client, told=told.append
+        )
+    with serving(docker, name) as running:
+        assert running.predict()["output"] == "release 12.6"
+    base, found = layers(docker, DEVEL), layers(docker, name)
+    assert found[: len(base)] == base
+    exported = [stage.id for phase in plan.export_phases for stage in phase.stages]
+    assert len(found) - len(base) == len(exported)
+    [warning] = told
+    assert DEVEL in warning.message
+    assert "containerd-snapshotter" in warning.hint
