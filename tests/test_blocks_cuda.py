@@ -130,3 +130,22 @@ def asks_for_toolkit(folder: Path, step: str) -> bool:
     write_project(folder, f"  gpu: true\n  run:\n    - {json.dumps(step)}")
     asked = Cuda().requirements(read_project(folder))
     return any(one.package == "cuda-toolkit" for one in asked)
+
+
+@pytest.mark.parametrize(
+    ("command", "apart"),
+    [
+        ("echo apt-get", True),
+        ("apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y libgomp1", False),
+        ("wget -q http://x.invalid/x.deb && sudo dpkg -i x.deb", False),
+    ],
+)
+def test_system_packages_of_a_command_keep_the_image_that_it_ran_in(
+    tmp_path: Path, command: str, apart: bool
+) -> None:
+    """They count on what is there, as a compiler's libraries in a devel image."""
+    settings = f"  gpu: true\n  cuda: '12.6'\n  run:\n    - nvcc --version\n    - {command}"
+    plan = planned(write_project(tmp_path, settings))
+    assert "-devel-" in plan.base.build
+    assert ("-devel-" not in plan.base.runtime) is apart
+    assert plan.config.labels["org.opencontainers.image.base.name"] == plan.base.runtime
