@@ -193,7 +193,12 @@ def _paths(layers: Iterable[WeightLayer]) -> set[str]:
 
 def literal(path: str) -> str:
     """A pattern that matches a path and nothing else, but what lies in it."""
-    return "".join(f"\\{one}" if one in "*?[]\\" else one for one in path)
+    escaped = "".join(f"\\{one}" if one in "!*?[]\\" else one for one in path)
+    # Space around a pattern does not count, and no header of HTTP/2 can have any around its value.
+    start, end = len(escaped) - len(escaped.lstrip()), len(escaped.rstrip())
+    around = (escaped[:start], escaped[end:])
+    before, after = ("".join(f"[{one}]" for one in part) for part in around)
+    return f"{before}{escaped[start:end]}{after}"
 
 
 def _chosen(files: Iterable[TreeFile], source: WeightSource) -> list[TreeFile]:

@@ -271,8 +271,11 @@ def test_copies_forget_times_and_owners(tmp_path: Path) -> None:
         assert not copy.exclude_patterns
 
 
-@pytest.mark.parametrize("path", ["a*b", "[x]", "a?", "a\\b", "plain/sub"])
+@pytest.mark.parametrize(
+    "path", ["a*b", "[x]", "a?", "a\\b", "plain/sub", "!a", " a", "a \t", "a / b", "#a", "!"]
+)
 def test_a_literal_pattern_matches_its_path_alone(path: str) -> None:
+    assert literal(path) == literal(path).strip()
     patterns = PatternSet([literal(path)])
     assert patterns.covers(path)
     assert patterns.covers(f"{path}/below")
