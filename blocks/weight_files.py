@@ -33,8 +33,9 @@ LARGE = 10 * 1024 * 1024
 """Bytes from which on a file of the source tree is taken for weights: Cog's sizeThreshold
 (pkg/weightslegacy). Code below it that changes pushes at most this much more for each such file."""
 
-_MOST_LAYERS = 8
-"""An image has at most 127 layers, and each costs a round trip: many files share them by folder."""
+_MOST_LAYERS = 24
+"""An image has at most 127 layers, and each costs a round trip: more files than the shards of a
+large model share them by folder."""
 
 _CODE = (".py", ".ipynb")
 """What makes a folder one of code, as for Cog: it changes with the source, whatever its size."""

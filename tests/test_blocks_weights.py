@@ -91,15 +91,18 @@ def test_what_is_ignored_is_no_weight(tmp_path: Path) -> None:
 
 def test_many_large_files_share_layers_by_folder(tmp_path: Path) -> None:
     write_project(tmp_path)
-    for number in range(6):
-        large(tmp_path / "a" / f"{number}.bin")
-        large(tmp_path / "b" / f"{number}.bin")
+    names = [f"{number:02}.bin" for number in range(12)]
+    for name in names:
+        large(tmp_path / "a" / name)
+        large(tmp_path / "b" / name)
+    assert len(weight_stages(planned(tmp_path))) == 24
+    large(tmp_path / "a" / "more.bin")
     plan = planned(tmp_path)
     assert weight_stages(plan) == ["large-files-1", "large-files-2"]
     (copy,) = copies(plan, "large-files-2")
     assert (copy.src, copy.dest) == ("/", "/src")
-    assert included(copy) == tuple(f"b/{number}.bin" for number in range(6))
-    for number in range(20):
+    assert included(copy) == tuple(f"b/{name}" for name in names)
+    for number in range(23):
         large(tmp_path / f"folder{number}" / "x.bin")
     assert len(weight_stages(planned(tmp_path))) == 1
 
@@ -143,13 +146,13 @@ def test_a_folder_of_an_exception_is_in_its_layer_alone(tmp_path: Path) -> None:
 
 def test_many_large_folders_share_a_layer(tmp_path: Path) -> None:
     write_project(tmp_path)
-    for number in range(20):
+    for number in range(25):
         large(tmp_path / "all" / str(number) / "code.py", 1)
         for name in "ab":
             large(tmp_path / "all" / str(number) / "data" / name, LARGE // 2)
     plan = planned(tmp_path)
     assert weight_stages(plan) == ["large-folder-1"]
-    assert len(copies(plan, "large-folder-1")) == 20
+    assert len(copies(plan, "large-folder-1")) == 25
 
 
 DIGEST = f"sha256:{'ab' * 32}"
