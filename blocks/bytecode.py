@@ -7,9 +7,9 @@ hash of their source: all times in a layer are alike, and a patched source must 
 from __future__ import annotations
 
 from ..project import Project
-from .layout import FIXED_TIME, PYTHON, UV_ENV, VENV
+from .layout import FIXED_TIME, PYTHON, STEADY_PYTHON, UV_ENV, VENV
 
-__all__ = ["compile_library", "compile_modules", "uv_env"]
+__all__ = ["command_env", "compile_library", "compile_modules", "uv_env"]
 
 # What no server has a use for.
 _LEFT_OUT = "site-packages|dist-packages|tests?|idlelib|lib2to3|ensurepip|tkinter|turtledemo"
@@ -20,6 +20,14 @@ def uv_env(project: Project) -> dict[str, str]:
     if not _compiles(project):
         return dict(UV_ENV)
     return UV_ENV | {"PYC_INVALIDATION_MODE": "CHECKED_HASH", "UV_COMPILE_BYTECODE": "1"}
+
+
+def command_env(project: Project) -> dict[str, str]:
+    """The variables under which the project's own commands run Python and pip.
+
+    What they import is compiled by what installed it, or is not to be.
+    """
+    return dict(STEADY_PYTHON) if _compiles(project) else STEADY_PYTHON | {"PIP_COMPILE": "0"}
 
 
 def compile_modules(project: Project) -> tuple[str, ...]:

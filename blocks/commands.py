@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ..plan import parts
+from ..project import Project
 from ..project.project import Command
+from .bytecode import command_env
 from .layout import (
     FIXED_TIME,
     PIP,
@@ -63,7 +65,9 @@ def add_pip(composer: Composer) -> None:
     composer.side_stage("runtime", PIP, "copy pip", uv, [parts.Exec(command=copy)])
 
 
-def add_commands(composer: Composer, phase: str, kind: str, commands: Sequence[Command]) -> None:
+def add_commands(
+    composer: Composer, project: Project, phase: str, kind: str, commands: Sequence[Command]
+) -> None:
     """Add each command as a stage and a layer of its own: a change repeats it and those after it.
 
     They run in `/`, as Cog's do: what `git clone` leaves in a project made for Cog is looked for
@@ -71,6 +75,7 @@ def add_commands(composer: Composer, phase: str, kind: str, commands: Sequence[C
 
     phase: of the build. kind: `run` or `pre-install`, for ids and titles.
     """
+    env = _ENV | command_env(project)
     for number, step in enumerate(commands, 1):
         stage = composer.stage(
             phase,
@@ -78,7 +83,7 @@ def add_commands(composer: Composer, phase: str, kind: str, commands: Sequence[C
             f"{kind} {_first_line(step.command)}",
             [
                 parts.Workdir(path="/"),
-                parts.Exec(command=step.command, mounts=tuple(_mounts(step)), env=_ENV),
+                parts.Exec(command=step.command, mounts=tuple(_mounts(step)), env=env),
             ],
             because=(step.origin,),
         )

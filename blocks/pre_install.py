@@ -28,4 +28,4 @@ class PreInstall(Block):
         return bool(project.pre_install)
 
     def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
-        add_commands(composer, "app-deps", "pre-install", project.pre_install)
+        add_commands(composer, project, "app-deps", "pre-install", project.pre_install)

@@ -25,4 +25,4 @@ class Run(Block):
         return bool(project.run)
 
     def plan(self, project: Project, resolution: Resolution, composer: Composer) -> None:
-        add_commands(composer, "app-build", "run", project.run)
+        add_commands(composer, project, "app-build", "run", project.run)

@@ -93,3 +93,15 @@ def test_the_environment_of_a_base_with_python_has_it(
     plan = planned(write_project(tmp_path, f"cogpack: {{bytecode: {bytecode}}}"))
     (command,) = (op for op in stage_of(plan, "python").ops if isinstance(op, model.Exec))
     assert ("compileall" in command.command) is compiled
+
+
+@pytest.mark.parametrize(("bytecode", "compiles"), [("hash", True), ("none", False)])
+def test_what_commands_import_is_not_compiled_into_their_layers(
+    tmp_path: Path, bytecode: str, compiles: bool
+) -> None:
+    settings = f"  pre_install: [python -V]\n  run: [pip -V]\ncogpack: {{bytecode: {bytecode}}}"
+    plan = planned(write_project(tmp_path, settings))
+    for name in ("pre-install-1", "run-1"):
+        [command] = [op for op in stage_of(plan, name).ops if isinstance(op, model.Exec)]
+        assert command.env["PYTHONDONTWRITEBYTECODE"] == "1"
+        assert command.env.get("PIP_COMPILE", "1") == ("1" if compiles else "0")
