@@ -20,7 +20,7 @@ from ..project.redact import Url
 from ..solver.resolution import Resolution
 from .demands import environment
 from .layout import quoted
-from .wheel_groups import LARGE_BYTES, Wheel
+from .wheel_groups import Wheel, guessed_size
 
 if TYPE_CHECKING:
     from packaging.tags import Tag
@@ -86,7 +86,11 @@ def uv_wheels(
     for one, fitting in _fitted(project, resolution, platform):
         if fitting and all(wheel.hash for wheel in fitting):
             best = fitting[0]
-            size = best.size or known.get(best.hash, 0) or _guessed(one, best, frameworks)
+            size = (
+                best.size
+                or known.get(best.hash, 0)
+                or guessed_size(one.name, best.filename, frameworks)
+            )
             wheels.append(Wheel(one.name, one.version, _line(one, fitting), size, one.registry))
         else:
             rest.append(one)
@@ -196,13 +200,6 @@ def _name_of(filename: str) -> tuple[int, frozenset[Tag]]:
     except InvalidWheelFilename:
         return -1, frozenset()
     return build[0] if build else -1, tags
-
-
-def _guessed(package: LockedPackage, wheel: LockedWheel, frameworks: Collection[str]) -> int:
-    """A size for one that nobody knows: what is made for one platform often is large."""
-    if package.name in frameworks:
-        return 100 * LARGE_BYTES
-    return 0 if wheel.filename.endswith("-any.whl") else LARGE_BYTES
 
 
 def _line(package: LockedPackage, wheels: Iterable[LockedWheel]) -> str:

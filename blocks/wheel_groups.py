@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
-__all__ = ["LARGE_BYTES", "MOST_LAYERS", "Wheel", "WheelGroup", "group_wheels", "lines"]
+__all__ = [
+    "LARGE_BYTES",
+    "MOST_LAYERS",
+    "Wheel",
+    "WheelGroup",
+    "group_wheels",
+    "guessed_size",
+    "lines",
+]
 
 # A wheel of this size or more is worth a layer of its own: sending it again takes longer than the
 # round trips that a layer costs (some 10 MB a second against 100 ms), bytes.
@@ -42,6 +50,16 @@ class WheelGroup(Struct, frozen=True):
 
     name: str
     wheels: tuple[Wheel, ...]
+
+
+def guessed_size(name: str, filename: str, frameworks: Collection[str]) -> int:
+    """A size for a wheel that nobody knows the size of: one for one platform often is large.
+
+    frameworks: names of packages that surely are.
+    """
+    if name in frameworks:
+        return 100 * LARGE_BYTES
+    return 0 if filename.endswith("-any.whl") else LARGE_BYTES
 
 
 def group_wheels(wheels: Iterable[Wheel], most: int) -> tuple[WheelGroup, ...]:

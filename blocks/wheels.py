@@ -32,7 +32,7 @@ from .layout import (
 )
 from .requirement_files import build_settings, refuse_credentials
 from .uv_wheels import index_option, index_secrets, uv_wheels
-from .wheel_groups import MOST_LAYERS, Wheel, WheelGroup, group_wheels, lines
+from .wheel_groups import MOST_LAYERS, Wheel, WheelGroup, group_wheels, guessed_size, lines
 
 if TYPE_CHECKING:
     from ..plan.composer import Composer
@@ -86,7 +86,7 @@ class Wheels(Block):
         environments = build_environments(packages, lock.builds if lock else ())
         others = composer.layers + _LAST_LAYERS + len(project.run) + len(project.pre_install)
         others += bool(environments) + (_UV_LAYERS + bool(uv.rest) if uv.wheels else 0)
-        wheels = (*locked_wheels(packages), *uv.wheels)
+        wheels = (*locked_wheels(packages, self._frameworks), *uv.wheels)
         groups = group_wheels(wheels, max(1, self._most(project) - others))
         contents = {
             f"/{group.name}-{number}.txt": _index_line(index, project) + lines(wheels)
@@ -125,9 +125,18 @@ def _as_written(one: LockedPackage, project: Project) -> LockedPackage:
     return one
 
 
-def locked_wheels(packages: Iterable[LockedPackage]) -> tuple[Wheel, ...]:
-    """The packages of a lock that are wheels; the others have to be built first."""
-    return tuple(_installed(one) for one in packages if not one.is_built)
+def locked_wheels(
+    packages: Iterable[LockedPackage], frameworks: Collection[str] = ()
+) -> tuple[Wheel, ...]:
+    """The packages of a lock that are wheels; the others have to be built first.
+
+    frameworks: names of packages that are large, where no server told the size.
+    """
+    return tuple(
+        _installed(one, one.size or guessed_size(one.name, one.filename, frameworks))
+        for one in packages
+        if not one.is_built
+    )
 
 
 def _archives(packages: Iterable[LockedPackage]) -> tuple[Wheel, ...]:
@@ -135,8 +144,8 @@ def _archives(packages: Iterable[LockedPackage]) -> tuple[Wheel, ...]:
     return tuple(_installed(one) for one in packages if one.kind != "directory")
 
 
-def _installed(one: LockedPackage) -> Wheel:
-    return Wheel(one.name, one.version, one.line(SOURCE), one.size or 0, one.index, one.path)
+def _installed(one: LockedPackage, size: int = 0) -> Wheel:
+    return Wheel(one.name, one.version, one.line(SOURCE), size, one.index, one.path)
 
 
 def _install(project: Project, group: WheelGroup, composer: Composer) -> None:

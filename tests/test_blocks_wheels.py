@@ -110,6 +110,13 @@ def test_of_too_many_large_wheels_the_smaller_ones_share_layers() -> None:
     assert names[11:] == [f"{kind}packages-{n}" for kind in ("large-", "") for n in (1, 2, 3, 4)]
 
 
+def test_wheels_without_a_size_are_guessed_by_their_names() -> None:
+    plain = replace(SIX, size=None)
+    native = replace(IDNA, size=None, filename="idna-3.10-cp312-cp312-manylinux_2_28_x86_64.whl")
+    wheels = locked_wheels([plain, native, replace(TORCH, size=None)], {"torch"})
+    assert [group.name for group in group_wheels(wheels, 19)] == ["torch", "idna", "packages-7"]
+
+
 def test_lines_are_sorted_and_hashed() -> None:
     assert lines(locked_wheels([SIX, IDNA])) == (
         f"idna==3.10 --hash=sha256:{'i' * 64}\nsix==1.17.0 --hash=sha256:{'s' * 64}\n"
