@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import shlex
 from typing import TYPE_CHECKING, ClassVar
 
@@ -41,13 +42,12 @@ class User(Block):
         user = project.config.cogpack.user
         name, _, group = user.partition(":")
         because = (project.config.origin("cogpack.user"),)
-        ops: list[parts.Op]
         if name.isdecimal():
             owner = f"{name}:{group}" if group.isdecimal() else f"{name}:{name}"
-            ops = [parts.MkDir(path=_HOME, mode=0o755, owner=owner)]
-            title, env = f"make a home for user {name}", {"HOME": _HOME}
+            command, title, env = _make_home(owner), f"make a home for user {name}", {"HOME": _HOME}
         else:
-            ops, title, env = [parts.Exec(command=_add(name, group))], f"add user {name}", {}
+            command, title, env = _add(name, group), f"add user {name}", {}
+        ops = [parts.Exec(command=command)]
         built = composer.stage("system-deps", "user", title, ops, because=because)
         if composer.one_base:
             composer.export("runtime", built)
@@ -55,6 +55,14 @@ class User(Block):
             # The list of accounts is the base's own with one more, so it fits no other base.
             composer.stage("runtime", "export:user", title, ops, of="export", because=because)
         composer.configure(parts.ExportConfig(user=user, env=env))
+
+
+def _make_home(owner: str) -> str:
+    return script(
+        f"mkdir -p {_HOME}",
+        f"chown {owner} {_HOME}",
+        f"touch -d @{FIXED_TIME} {_HOME} {posixpath.dirname(_HOME)}",
+    )
 
 
 def _add(name: str, group: str) -> str:
@@ -70,11 +78,14 @@ def _add(name: str, group: str) -> str:
         f'if [ -n "$(find /etc/$file -mmin -60 2>/dev/null)" ]; '
         f"then touch -d @{FIXED_TIME} /etc/$file; fi; done"
     )
+    settle_home = (
+        f'find "{home}" -exec touch -h -d @{FIXED_TIME} {{}} + && '
+        f'touch -h -d @{FIXED_TIME} "$(dirname "{home}")"'
+    )
     return script(
         *([add_group] if group and not group.isdecimal() else []),
-        f"{{ getent passwd {user} >/dev/null || "
-        f"{epoch} useradd --create-home {primary} --shell /bin/sh {user}; }}",
+        f"{{ getent passwd {user} >/dev/null || {{ "
+        f"{epoch} useradd --create-home {primary} --shell /bin/sh {user} && {settle_home}; }}; }}",
         settle,
-        f'if [ -n "$(find "{home}" -maxdepth 0 -mmin -60)" ]; '
-        f'then find "{home}" -exec touch -h -d @{FIXED_TIME} {{}} +; fi',
+        f"touch -h -d @{FIXED_TIME} /etc",
     )

@@ -288,7 +288,8 @@ def test_a_base_of_the_users_own(cogpack: Cogpack, docker: Docker, tmp_path: Pat
     """An image that no table knows, with a Python of its own and files that must stay."""
     base = "cogpack-test/own-base:7"
     # Frameworks and toolkits of gigabytes are in such places of real images.
-    large = "mkdir -p /opt/toolkit /src && touch -d @1600000000 /opt/toolkit/lib.so /src/ours"
+    places = "/opt/toolkit/lib.so /src/ours /home/app/ours"
+    large = f"useradd -m app && mkdir -p /opt/toolkit /src && touch -d @1600000000 {places}"
     container = docker(
         *("run", "--detach", "--entrypoint", "sh", "python:3.11-slim-bookworm"),
         *("-c", f"echo ours > /etc/ours && {large} && sleep 60"),
@@ -298,15 +299,15 @@ def test_a_base_of_the_users_own(cogpack: Cogpack, docker: Docker, tmp_path: Pat
         docker("commit", container, base)
     finally:
         docker("rm", "--force", container)
-    settings = f'cogpack:\n  base_image: {base}\n  base_python: "3.11"'
+    settings = f'cogpack:\n  base_image: {base}\n  base_python: "3.11"\n  user: app'
     folder = write_project(tmp_path, settings)
     image = build(cogpack, folder, "on-own-base")
     with serving(docker, image) as running:
         assert running.predict(text="hi")["output"] == "hi"
         assert docker("exec", running.container, "cat", "/etc/ours") == "ours\n"
         # A file with another time would be in a layer once more.
-        look = ("stat", "--format", "%Y", "/opt/toolkit/lib.so", "/src/ours")
-        assert docker("exec", running.container, *look).split() == ["1600000000"] * 2
+        look = ("stat", "--format", "%Y", *places.split())
+        assert docker("exec", running.container, *look).split() == ["1600000000"] * 3
     wrong = (
         (folder / "cog.yaml").read_text().replace('base_python: "3.11"', 'base_python: "3.11.5"')
     )

@@ -58,7 +58,8 @@ def project(folder: Path, need: str, index: str) -> Path:
     predictor += "class Predictor(BaseRunner):\n    def run(self, text: str) -> str:\n"
     predictor += "        return text + NEED\n"
     files = {"requirements.txt": wanted, "predict.py": predictor}
-    write_project(folder, "  python_requirements: requirements.txt", files)
+    settings = "  python_requirements: requirements.txt\ncogpack: {user: app}"
+    write_project(folder, settings, files)
     (folder / ".dockerignore").write_text("pylock.cogpack.toml\nrequirements.txt\n")
     return folder
 
@@ -127,7 +128,7 @@ def test_two_builders_with_nothing_in_common_make_the_same_layers(
     # The same project: every layer is the same, as content and as it is pushed.
     assert again == first
     # Another project: what it has in common is the same, and what is its own is not.
-    shared = {"0", "apt", "python", "wheels:torch", "wheels:coglet"}
+    shared = {"0", "apt", "user", "python", "wheels:torch", "wheels:coglet"}
     assert shared <= first.blobs.keys() & other.blobs.keys()
     for name in shared:
         assert first.blobs[name] == other.blobs[name], name
