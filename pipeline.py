@@ -39,6 +39,18 @@ from .solver.lock import LOCK_FILE
 
 __all__ = ["Built", "Request", "build_plan", "check_secrets", "daemon_facts", "image_exports"]
 
+# How setuptools, shells, CMake and Meson say that there is no compiler.
+_NO_COMPILER = re.compile(
+    r"No such file or directory: '[\w-]*(?:gcc|g\+\+|cc|c\+\+)'"
+    r"|'[\w-]*(?:gcc|g\+\+|cc|c\+\+)'(?: failed)?: No such file or directory"
+    r"|\b(?:gcc|g\+\+|cc|c\+\+): (?:command )?not found"
+    r"|No CMAKE_\w+_COMPILER could be found|Unknown compiler\(s\)"
+)
+_COMPILER = (
+    "a package without a wheel is compiled here, and the image has no compiler: take a version "
+    "that has a wheel, or add gcc and g++ to system_packages"
+)
+
 _MOVE = "run cogpack resolve --upgrade build_image to take the image that there is now"
 
 
@@ -241,7 +253,8 @@ def _failed_step(error: StepFailed, plan: Plan, compiled: CompiledPlan) -> Failu
     lines += _indented("its last lines were:", error.log)
     origin = _origin(stage, " ".join(error.log))
     failure = UserError if origin is not None and origin.file else BuilderError
-    return failure(Fault("\n".join(lines), origin))
+    hint = _COMPILER if any(map(_NO_COMPILER.search, error.log)) else ""
+    return failure(Fault("\n".join(lines), origin, hint))
 
 
 def _indented(heading: str, lines: Sequence[str]) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cogpack.errors import UserError
+from cogpack.errors import Fault, UserError
 from cogpack.llb.client import StepFailed
 from cogpack.llb.client.events import Log, Vertex
 from cogpack.llb.compile import compile_plan
@@ -78,7 +78,7 @@ def test_a_mirror_that_is_no_url(tmp_path: Path, key: str) -> None:
     assert hint.startswith("write it as https://")
 
 
-def failed(folder: Path, stage: str, *log: str) -> str:
+def failed(folder: Path, stage: str, *log: str) -> Fault:
     composition = load(folder)
     plan = make_plan(composition, solved(composition))
     compiled = compile_plan(plan)
@@ -87,7 +87,7 @@ def failed(folder: Path, stage: str, *log: str) -> str:
     vertex = Vertex(digest, "a step", error="process did not complete: exit code: 1")
     lines = [Log(digest, line, 1, moment) for line in log]
     failure = _failed_step(StepFailed(vertex, lines), plan, compiled)
-    return str(failure.faults[0])
+    return failure.faults[0]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,24 @@ def test_of_a_list_of_packages_the_line_that_the_log_names(
 ) -> None:
     files = {"r.txt": "idna\nsix-teen==99\nnum_pyy\n", "predict.py": PREDICTOR}
     folder = write_project(tmp_path, "  python_requirements: r.txt", files)
-    assert failed(folder, "packages", *log).startswith(f"r.txt:{line}: the step")
+    assert str(failed(folder, "packages", *log)).startswith(f"r.txt:{line}: the step")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "error: [Errno 2] No such file or directory: 'x86_64-linux-gnu-gcc'",
+        "error: command 'g++' failed: No such file or directory",
+        "unable to execute 'gcc': No such file or directory",
+        "/bin/sh: 1: cc: not found",
+        "  No CMAKE_CXX_COMPILER could be found.",
+        "ERROR: Unknown compiler(s): [['cc'], ['gcc']]",
+    ],
+)
+def test_a_compiler_that_is_missing(tmp_path: Path, line: str) -> None:
+    folder = write_project(tmp_path, "  python_packages: [six]")
+    assert "system_packages" in failed(folder, "packages", "building", line).hint
+    assert not failed(folder, "packages", "the file six.c was not found").hint
 
 
 def test_a_cache_that_is_mounted_is_there_anyway(tmp_path: Path) -> None:
