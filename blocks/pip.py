@@ -9,7 +9,7 @@ from ..project import Project
 from .bytecode import compile_modules
 from .index_settings import pip_index_env
 from .installer import Installer
-from .layout import PIP_ENV, STEADY_PYTHON, pip_mounts, script, settle_environment
+from .layout import PIP_ENV, STEADY_PYTHON, VENV, pip_mounts, script, settle_environment
 from .requirement_files import CONSTRAINTS, REQUIREMENTS, by_pip, has_checkouts
 
 __all__ = ["Pip"]
