@@ -200,7 +200,12 @@ def _earlier(engine: Engine, decisions: Iterable[Decision]) -> list[int]:
         for package, specifier in asked
         if sum(high + 1 - low for low, high in engine.encoding.positions(package, specifier)) == 1
     }
-    return [one.literal for one in decisions if one.literal and one.step.package not in given]
+    # That a line with a marker applies is a choice of the Python, whatever the line asks for.
+    return [
+        one.literal
+        for one in decisions
+        if one.literal and (one.step.prefer == "present" or one.step.package not in given)
+    ]
 
 
 def _with_facts(engine: Engine, name: str, wanted: int, above: Sequence[int]) -> tuple[int, ...]:

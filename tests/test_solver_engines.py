@@ -208,6 +208,26 @@ def test_a_cycle_that_nothing_needs_any_more_is_no_trouble() -> None:
     assert {name: one.label for name, one in found.items()} == {"b": "1.0", "z": "1.0"}
 
 
+def test_a_line_with_a_marker_rules_out_what_its_python_does() -> None:
+    """a 1.1 wants another Python than the one on which the second line of b applies."""
+    fact = Fact("compat/test.csv", 1, "a row", "a fact")
+    universe = Universe.of(
+        [
+            candidate("a", "1.0"),
+            candidate("a", "1.1", constrains(fact, "python", "==2.0")),
+            candidate("b", "1.0"),
+            candidate("python", "1.0"),
+        ]
+    )
+    lines = [requirement("a"), requirement("b"), requirement("b", line=2, pythons="<2.0")]
+    outcome = why("a", lines, universe)
+    assert isinstance(outcome, Why)
+    (refusal,) = outcome.refusals
+    assert (refusal.labels, refusal.facts) == (("1.1",), (fact,))
+    (preferred,) = refusal.preferred
+    assert (preferred.step.package, preferred.step.prefer) == ("b", "present")
+
+
 def test_the_reference_knows_what_a_term_admits() -> None:
     assert admits(Term("a", absent_ok=True), None)
     assert not admits(Term("a"), None)
