@@ -15,7 +15,12 @@ from ..solver.resolution import Resolution
 from .base import Block
 from .demands import demands
 from .layout import SOURCE
-from .requirement_files import CONSTRAINTS, REQUIREMENTS, requirement_mounts
+from .requirement_files import (
+    REQUIREMENTS,
+    constraint_files,
+    file_options,
+    requirement_mounts,
+)
 
 if TYPE_CHECKING:
     from ..plan.composer import Composer
@@ -39,19 +44,22 @@ class Installer(Block):
         entries = [entry for entry in read.entries if not entry.is_local]
         if not entries:
             return
-        files = requirement_mounts(project, (REQUIREMENTS, CONSTRAINTS), read.constraints)
+        limits = constraint_files(project, resolution)
+        wanted = file_options(REQUIREMENTS, limits)
+        files = requirement_mounts(project, (REQUIREMENTS, *limits), read.constraints)
         stage = composer.stage(
             "app-deps",
             "packages",
             "install the project's packages",
-            [parts.Workdir(path=SOURCE), self.install(project, files)],
+            [parts.Workdir(path=SOURCE), self.install(project, wanted, files)],
             because=[entry.origin for entry in entries],
         )
         composer.export("app", stage)
 
     @abstractmethod
-    def install(self, project: Project, files: tuple[parts.Mount, ...]) -> parts.Exec:
-        """The command that installs what REQUIREMENTS lists within CONSTRAINTS.
+    def install(self, project: Project, wanted: str, files: tuple[parts.Mount, ...]) -> parts.Exec:
+        """The command that installs the requirements.
 
-        files: the mounts that bring both, and the secrets of their URLs.
+        wanted: the options that name their files. files: the mounts that bring these, and the
+        secrets of their URLs.
         """

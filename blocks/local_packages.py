@@ -24,9 +24,10 @@ from .layout import (
     uv_mounts,
 )
 from .requirement_files import (
-    CONSTRAINTS,
     LOCAL,
     build_settings,
+    constraint_files,
+    file_options,
     local_by_pip,
     requirement_mounts,
 )
@@ -65,10 +66,9 @@ class LocalPackages(Block):
             return
         read = project.requirements
         kept = [f"{name}=={resolution[name].version}" for name in self._keep]
-        files = requirement_mounts(
-            project, (LOCAL, CONSTRAINTS), (*read.entries, *read.constraints)
-        )
-        wanted = f"--requirement {LOCAL} --constraint {CONSTRAINTS} {quoted(kept)}".rstrip()
+        limits = constraint_files(project, resolution)
+        files = requirement_mounts(project, (LOCAL, *limits), (*read.entries, *read.constraints))
+        wanted = f"{file_options(LOCAL, limits)} {quoted(kept)}".rstrip()
         if local_by_pip(project):
             install = parts.Exec(
                 command=script(

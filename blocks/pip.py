@@ -10,7 +10,7 @@ from .bytecode import compile_modules
 from .index_settings import pip_index_env
 from .installer import Installer
 from .layout import PIP_ENV, STEADY_PYTHON, VENV, pip_mounts, script, settle_environment
-from .requirement_files import CONSTRAINTS, REQUIREMENTS, by_pip, has_checkouts
+from .requirement_files import by_pip, has_checkouts
 
 __all__ = ["Pip"]
 
@@ -27,11 +27,10 @@ class Pip(Installer):
     def detect(cls, project: Project) -> bool:
         return bool(project.requirements.entries) and by_pip(project)
 
-    def install(self, project: Project, files: tuple[parts.Mount, ...]) -> parts.Exec:
+    def install(self, project: Project, wanted: str, files: tuple[parts.Mount, ...]) -> parts.Exec:
         return parts.Exec(
             command=script(
-                f"python -m pip install --no-compile --requirement {REQUIREMENTS} "
-                f"--constraint {CONSTRAINTS}",
+                f"python -m pip install --no-compile {wanted}",
                 *compile_modules(project),
                 *([_NO_HISTORY] if has_checkouts(project) else []),
                 settle_environment(),

@@ -7,6 +7,8 @@ import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
+from packaging.version import Version
+
 from ..errors import UserError
 from ..origin import Origin
 from ..plan import parts
@@ -15,10 +17,11 @@ from ..project.redact import Url
 from ..solver.requirement import Requirement
 from ..solver.resolution import Resolution
 from .base import Block
-from .bytecode import compile_library, uv_env
+from .bytecode import compile_library, compile_modules, uv_env
 from .layout import (
     BARE_ENVIRONMENT,
     FIXED_TIME,
+    PYTHON,
     PYTHON_HOME,
     SOURCE,
     STEADY_PYTHON,
@@ -35,6 +38,18 @@ if TYPE_CHECKING:
     from ..plan.composer import Composer
 
 __all__ = ["PythonVersion"]
+
+
+# From this one on (CPython's gh-95299) Python brings no setuptools.
+_WITHOUT_SETUPTOOLS = Version("3.12")
+
+# Debian keeps the wheels of ensurepip elsewhere and says so.
+_UNPACK_SETUPTOOLS = """\
+import ensurepip, glob, os, sysconfig, zipfile
+own = os.path.join(os.path.dirname(ensurepip.__file__), "_bundled")
+folder = sysconfig.get_config_var("WHEEL_PKG_DIR") or own
+for wheel in glob.glob(os.path.join(folder, "setuptools-*.whl")):
+    zipfile.ZipFile(wheel).extractall(sysconfig.get_path("purelib"))"""
 
 
 class PythonVersion(Block):
@@ -72,6 +87,7 @@ class PythonVersion(Block):
                 command=_script(
                     *_check(project),
                     f"python3 -m venv --without-pip {VENV}",
+                    *_setuptools(version, project),
                     *compile_library(project, f"{VENV}/pyvenv.cfg"),
                 ),
                 env=STEADY_PYTHON,
@@ -117,6 +133,19 @@ def _check(project: Project) -> Iterator[str]:
     )
 
 
+def _setuptools(version: str, project: Project) -> tuple[str, ...]:
+    """The commands, if any, that unpack the setuptools that an older Python brings.
+
+    Its virtual environments and Docker's images of it have that, and packages of its time count on
+    setuptools or pkg_resources without naming them.
+    """
+    if Version(version) >= _WITHOUT_SETUPTOOLS:
+        return ()
+    unpack = f"{PYTHON} -c {shlex.quote(_UNPACK_SETUPTOOLS)}"
+    has_it = f"{PYTHON} -c 'import ensurepip' 2>/dev/null"
+    return (f"if {has_it}; then\n  {unpack}\nfi", *compile_modules(project))
+
+
 def _managed(version: str, project: Project) -> parts.Exec:
     """uv's own build of the interpreter, for a base that has none: NVIDIA's images, for one.
 
@@ -136,6 +165,7 @@ def _managed(version: str, project: Project) -> parts.Exec:
             *exports,
             f"{UV} python install --no-bin {version}",
             f"{UV} venv --no-project --managed-python --python {version} {VENV}",
+            *_setuptools(version, project),
             # What uv keeps for the next install there.
             f"rm -rf {PYTHON_HOME}/.gitignore {PYTHON_HOME}/.lock {PYTHON_HOME}/.temp",
             made=(PYTHON_HOME, VENV),

@@ -32,7 +32,9 @@ __all__ = [
     "RequirementFiles",
     "build_settings",
     "by_pip",
+    "constraint_files",
     "credential_fault",
+    "file_options",
     "has_checkouts",
     "local_by_pip",
     "refuse_credentials",
@@ -75,10 +77,9 @@ class RequirementFiles(Block):
         if not by_pip(project):
             entries = tuple(structs.replace(entry, settings=()) for entry in entries)
         indexes = "".join(f"{line}\n" for line in _option_lines(read.options))
-        chosen = "".join(f"{line}\n" for line in _chosen(read, resolution))
         files = {
             REQUIREMENTS: indexes + _lines(entry for entry in entries if not entry.is_local),
-            CONSTRAINTS: _lines(read.constraints) + chosen,
+            CONSTRAINTS: _constraints(read, resolution),
             INDEXES: indexes,
         }
         if any(entry.is_local for entry in read.entries):
@@ -93,6 +94,17 @@ class RequirementFiles(Block):
                 for path, content in sorted(files.items())
             ],
         )
+
+
+def constraint_files(project: Project, resolution: Resolution) -> tuple[str, ...]:
+    """CONSTRAINTS where there are any: of a file without, uv would warn in every build."""
+    return (CONSTRAINTS,) if _constraints(project.requirements, resolution) else ()
+
+
+def file_options(requirements: str, constraints: Iterable[str]) -> str:
+    """The options that give these files to an installer, pip or uv."""
+    limits = (f"--constraint {one}" for one in constraints)
+    return " ".join((f"--requirement {requirements}", *limits))
 
 
 def requirement_mounts(
@@ -164,6 +176,10 @@ def credential_fault(origin: Origin) -> Fault:
         hint="write a variable in its place, as in ${INDEX_TOKEN}, and give it to the build: "
         "cogpack build --secret id=INDEX_TOKEN,env=INDEX_TOKEN",
     )
+
+
+def _constraints(read: RequirementsFile, resolution: Resolution) -> str:
+    return _lines(read.constraints) + "".join(f"{line}\n" for line in _chosen(read, resolution))
 
 
 def _chosen(read: RequirementsFile, resolution: Resolution) -> Iterator[str]:

@@ -10,7 +10,7 @@ from .bytecode import uv_env
 from .index_settings import uv_index_env
 from .installer import Installer
 from .layout import PYTHON, UV, script, settle_environment, uv_mounts
-from .requirement_files import CONSTRAINTS, REQUIREMENTS, build_settings
+from .requirement_files import build_settings
 
 __all__ = ["Uv"]
 
@@ -24,11 +24,10 @@ class Uv(Installer):
     def detect(cls, project: Project) -> bool:
         return bool(project.requirements.entries)
 
-    def install(self, project: Project, files: tuple[parts.Mount, ...]) -> parts.Exec:
+    def install(self, project: Project, wanted: str, files: tuple[parts.Mount, ...]) -> parts.Exec:
         return parts.Exec(
             command=script(
-                f"{UV} pip install --python {PYTHON} {build_settings(project)}"
-                f"--requirement {REQUIREMENTS} --constraint {CONSTRAINTS}",
+                f"{UV} pip install --python {PYTHON} {build_settings(project)}{wanted}",
                 settle_environment(),
             ),
             mounts=(*uv_mounts(), *files),

@@ -37,6 +37,18 @@ def test_list_and_mirror_go_to_uv(tmp_path: Path) -> None:
     assert secrets(step) == {}
 
 
+@pytest.mark.parametrize(("python", "brings"), [("3.10", True), ("3.11", True), ("3.12", False)])
+@pytest.mark.parametrize("base", ["", BASE])
+def test_an_older_python_comes_with_setuptools(
+    tmp_path: Path, base: str, python: str, brings: bool
+) -> None:
+    """CLIP imports pkg_resources and names it nowhere: Docker's images of its time have it."""
+    (tmp_path / "cog.yaml").write_text(f'build:\n  python_version: "{python}"\n{base}')
+    plan = planned(tmp_path)
+    [step] = [op for op in stage_of(plan, "python").ops if isinstance(op, model.Exec)]
+    assert ("setuptools-*.whl" in step.command) is brings
+
+
 def test_the_download_stays_in_a_cache(tmp_path: Path) -> None:
     step = make(tmp_path, "")
     [cache] = [one.target for one in step.mounts if isinstance(one, model.CacheMount)]

@@ -43,6 +43,7 @@ ALL_SETTINGS = """\
     - pip install six==1.17.0
     - python -c "import six; assert six.__file__.startswith('/opt/venv/')"
     - curl --version && uv pip install --system wcwidth==0.2.13 && python -c "import wcwidth"
+    - python -c "import pkg_resources, setuptools; assert setuptools.__file__[:9] == '/opt/venv'"
     - test ! -e /src/predict.py && test "$GREETING" = "hi there" && test "$PWD" = /
     - >-
       python -c "import ssl;
