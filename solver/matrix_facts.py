@@ -18,6 +18,7 @@ __all__ = [
     "CUDA_BUILD_WITHOUT_GPU",
     "CUDA_MISMATCH",
     "CUDNN_MISMATCH",
+    "OTHER_INDEX",
     "SYSTEM_CUDA_MISMATCH",
     "UNTESTED_CUDA",
     "USUAL",
@@ -37,6 +38,7 @@ ACCELERATOR = "accelerator"
 CUDA_MISMATCH = "cuda-mismatch"
 CUDNN_MISMATCH = "cudnn-mismatch"
 SYSTEM_CUDA_MISMATCH = "system-cuda-mismatch"
+OTHER_INDEX = "other-index"
 UNTESTED_CUDA = "untested-cuda"
 CUDA_BUILD_WITHOUT_GPU = "cuda-build-without-gpu"
 WITHDRAWN = "withdrawn-release"

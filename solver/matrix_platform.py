@@ -13,6 +13,7 @@ from .matrix_facts import (
     CUDA_BUILD_WITHOUT_GPU,
     CUDA_MISMATCH,
     CUDNN_MISMATCH,
+    OTHER_INDEX,
     SYSTEM_CUDA_MISMATCH,
     UNTESTED_CUDA,
     WITHDRAWN,
@@ -74,6 +75,7 @@ NOTES = {
     "those that differ use the libraries that they bring",
     CUDNN_MISMATCH: "not all packages are built for the same cuDNN; "
     "those that differ use the libraries that they bring",
+    OTHER_INDEX: "torch comes from another index than the project names",
 }
 
 

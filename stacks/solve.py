@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from ..compat.tables import Tables
 from ..errors import UserError
+from ..origin import Origin
 from ..references import split_digest
 from ..solver.conflict import Conflict
 from ..solver.matrix import build_universe
@@ -89,6 +90,10 @@ def universe_of(composition: Composition, roots: Iterable[str]) -> Universe:
     universe = build_universe(tables, platform=platform, roots=roots)
     if driver:
         universe = driver_requirement(driver, universe)[1]
+    if named := _indexes(composition):
+        from ..solver.own_index import with_own_index
+
+        universe = with_own_index(universe, named)
     base = composition.project.base_image
     if base is None:
         return universe
@@ -97,6 +102,13 @@ def universe_of(composition: Composition, roots: Iterable[str]) -> Universe:
     ref, digest = split_digest(base.reference)
     own = OwnImage(ref, digest, base.python, base.origin)
     return with_own_image(universe, tables, platform, own)
+
+
+def _indexes(composition: Composition) -> dict[str, Origin]:
+    """The indexes that the project names, with the lines that name them."""
+    options = composition.project.requirements.options
+    lines = (*([options.index_url] if options.index_url else []), *options.extra_index_urls)
+    return {one.url.raw.rstrip("/"): one.origin for one in lines}
 
 
 def solved(
