@@ -197,7 +197,8 @@ class _Loop:
         that assignments failed.
         """
         yield self._pose(with_refuted=False)
-        self._names = frozenset(name for name, _ in self._catalog.pages) | self._catalog.missing
+        asked = (*self._catalog.pages, *self._catalog.missing)
+        self._names = frozenset(name for name, _ in asked)
         yield self._pose(with_refuted=False)
         yield self._pose(with_refuted=True)
 

@@ -55,7 +55,7 @@ def report_unknown(asks: Iterable[Ask], catalog: Catalog) -> None:
     """Raises UserError for names of which no index has any file: a fault by itself."""
     places = ", ".join(one.display for one in catalog.sources.all) or "no index"
     # Of a package with builds on several indexes one of them may lack it.
-    missing = catalog.missing - {name for name, _ in catalog.pages}
+    missing = {name for name, _ in catalog.missing} - {name for name, _ in catalog.pages}
     faults = []
     for ask in asks:
         if ask.is_direct or ask.constraint:

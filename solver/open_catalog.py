@@ -95,7 +95,7 @@ class Catalog:
     exclude_newer: files uploaded at or after it do not exist.
     stated: what the user says of releases; it counts in place of their own metadata.
     metadata: everything that was read, by name, index and version. pages: the same for pages.
-    missing: packages that no index has.
+    missing: packages that no index has, each with the one index that was asked, empty for all.
     """
 
     client: IndexClient
@@ -107,7 +107,7 @@ class Catalog:
     stated: tuple[Statement, ...] = ()
     metadata: dict[tuple[str, str, Version], Metadata | NoMetadata] = field(default_factory=dict)
     pages: dict[tuple[str, str], Page] = field(default_factory=dict)
-    missing: set[str] = field(default_factory=set)
+    missing: set[tuple[str, str]] = field(default_factory=set)
     _direct: dict[Ask, Offer] = field(default_factory=dict)
 
     def view(
@@ -209,7 +209,8 @@ class View:
         if page is not None:
             self.catalog.pages[name, page.index] = page
         else:
-            self.catalog.missing.add(name)
+            pinned = self.index.sources.pinned.get(name)
+            self.catalog.missing.add((name, pinned.url if pinned is not None else ""))
         return page
 
     def versions(self, name: str) -> Sequence[Version]:

@@ -21,7 +21,15 @@ from .open_catalog import Offer, View
 from .open_memo import Dead, Memo, Node
 from .open_model import ANY, Ask, Dependency, Range, dependency, range_of
 
-__all__ = ["Demand", "MissingMatrixError", "Node", "OpenProvider", "OpenReporter", "depends"]
+__all__ = [
+    "Demand",
+    "MissingFileError",
+    "MissingMatrixError",
+    "Node",
+    "OpenProvider",
+    "OpenReporter",
+    "depends",
+]
 
 UNUSABLE = "<unusable>"
 
@@ -61,6 +69,14 @@ class MissingMatrixError(Exception):
         super().__init__(demand.text)
         self.demand = demand
         self.parent = parent
+
+
+class MissingFileError(Exception):
+    """The index has no file that suits of what was settled: no other choice can mend that."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
 
 
 Information = RequirementInformation[Demand, Node]
@@ -264,8 +280,9 @@ class OpenProvider(AbstractProvider[Demand, Node, str]):
             settled = self._fixed[name]
             if settled is not None and admits(settled) and all(one == settled for one in exact):
                 found = self.view.offer(name, settled)
-                if found is not None:
-                    yield found
+                if found is None:
+                    raise MissingFileError(name)
+                yield found
             return
         if exact:
             (version,) = exact

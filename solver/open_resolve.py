@@ -19,6 +19,7 @@ from .open_prefetch import Scout
 from .open_provider import (
     UNUSABLE,
     Demand,
+    MissingFileError,
     MissingMatrixError,
     Node,
     OpenProvider,
@@ -140,6 +141,10 @@ def resolve_open(
         parent = error.parent
         needed_by = f"{parent.name} {parent.version}" if parent is not None else ""
         return Missing(error.demand.name, error.demand.range.text, needed_by)
+    except MissingFileError as error:
+        # Whatever needs it fails alike: to walk through all releases of that would tell no more.
+        name = frozenset({error.name})
+        return OpenFailure(name, name, name, (), view.by_minor)
     except ResolutionImpossible as error:
         names = {one.requirement.name for one in error.causes}
         names |= {one.parent.name for one in error.causes if one.parent is not None}

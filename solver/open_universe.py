@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from packaging.markers import Marker
 from packaging.version import Version
 
+from ..index.location import display
 from ..index.metadata import Metadata, NoMetadata
 from ..index.page import Page
 from ..origin import Origin
@@ -99,9 +100,13 @@ class _Reader:
         self._read: dict[tuple[str, Version], list[tuple[str, Metadata | NoMetadata]]] = {}
         for (name, index, version), found in catalog.metadata.items():
             self._read.setdefault((name, version), []).append((index, found))
-        self._known = {*self._pages, *self._direct, *catalog.missing}
+        self._lacking: dict[str, set[str]] = {}
+        for name, index in catalog.missing:
+            self._lacking.setdefault(name, set()).add(index)
+        self._known = {*self._pages, *self._direct, *self._lacking}
         named = {ask.name for ask in asks if not ask.constraint}
-        self._maybe_installed = (self._pages.keys() & settled & matrix.packages.keys()) - named
+        looked_at = {*self._pages, *self._lacking}
+        self._maybe_installed = (looked_at & settled & matrix.packages.keys()) - named
         self._pins: dict[str, set[Version]] = {}
         self._extras: dict[str, set[str]] = {}
         self._ranges: dict[str, set[Range]] = {}
@@ -113,11 +118,11 @@ class _Reader:
         for name in sorted(self._direct):
             offer = self._catalog.direct(self._direct[name])
             yield from self._release(name, offer.version, "", self._file_relations(name, offer))
+        for name in sorted(self._settled & {*self._pages, *self._lacking}):
+            if name in self._matrix:
+                yield from self._of_matrix(name)
         for name, page in sorted(self._pages.items()):
-            if name in self._settled:
-                if name in self._matrix:
-                    yield from self._of_matrix(name)
-            elif name not in self._direct:
+            if name not in self._settled and name not in self._direct:
                 for version in page.versions:
                     relations = self._page_relations(name, version, page)
                     if relations is not None:
@@ -221,6 +226,8 @@ class _Reader:
                 continue
             index = next((one for one in pages if _serves(one, candidate.index, pinned)), None)
             if index is None:
+                if absent := self._nowhere(name, candidate, pinned):
+                    yield candidate, absent, {}
                 continue
             relations = self._page_relations(name, version, pages[index])
             if relations is None:
@@ -228,6 +235,15 @@ class _Reader:
                 relations = [_never(index_fact(f"{name} {candidate.label}", text), name)]
             own, extras = self._needs(name, version, self._metadata(name, version, index))
             yield candidate, [*relations, *own], extras
+
+    def _nowhere(self, name: str, candidate: Candidate, pinned: set[str]) -> list[Relation]:
+        """That the index which a candidate comes from lacks its package; empty when it does not."""
+        lacking = self._lacking.get(name, ())
+        index = next((one for one in lacking if _serves(one, candidate.index, pinned)), None)
+        if index is None:
+            return []
+        text = f"{display(index)} has no {name}" if index else f"no index has {name}"
+        return [_never(index_fact(name, text), name)]
 
     def _metadata(self, name: str, version: Version, index: str) -> Metadata | NoMetadata | None:
         entries = self._read.get((name, version), ())

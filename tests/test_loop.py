@@ -122,6 +122,28 @@ def test_no_release_for_the_python_is_told_with_the_line_that_asks_for_it() -> N
     assert "a 1 has files for Python 3.11" in told
 
 
+def test_a_package_of_the_matrix_that_no_index_has_is_told_and_nothing_else() -> None:
+    told = refused(world({"n": {}, "a": {"1": Release(("n",)), "2": Release(("n",))}}, "a"))
+    assert told == (
+        "This cannot be had:\n"
+        "  a (requirements.txt:1)\n"
+        "because\n"
+        "  a 1 needs n [package index]\n"
+        "  a 2 needs n [package index]\n"
+        "  no index has n [package index]\n"
+        "\n"
+        "To mend it:\n"
+        "  remove a, requirements.txt:1\n"
+    )
+
+
+def test_a_release_that_needs_no_package_which_the_index_lacks_is_taken() -> None:
+    outcome = agreed(world({"n": {}, "a": {"1": Release(()), "2": Release(("n",))}}, "a"))
+    assert versions(outcome) == {"a": "1"}
+    assert "n" not in outcome.resolution
+    assert outcome.turns < 5
+
+
 def test_a_name_that_no_index_has_is_a_fault_of_its_line() -> None:
     given = world({}, "nowhere")
     with pytest.raises(UserError) as caught:

@@ -339,6 +339,15 @@ def test_packages_that_are_settled_have_that_version_and_no_other() -> None:
     assert absent == Missing("t", ">=2", "a 1.0")
 
 
+def test_a_settled_version_that_the_index_lacks_ends_the_search_at_once() -> None:
+    with serve({"a": chain("a", 30, "t"), "t": chain("t", 3)}) as server:
+        failure = resolved(server, "a", fixed={"t": Version("9.0")})
+        read = server.count(".metadata")
+    assert isinstance(failure, OpenFailure)
+    assert failure.names == failure.fixed == {"t"}
+    assert read < 5
+
+
 def test_versions_of_an_old_lock_are_tried_first() -> None:
     world = {"a": [Dist("1.0", ("b",)), Dist("2.0", ("b",))], "b": chain("b", 3)}
     with serve(world) as server:
