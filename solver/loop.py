@@ -331,7 +331,7 @@ class _Loop:
             older = (one for one in view.versions(name) if one < settled)
             offers = (view.offer(name, one) for one in older)
             releases += list(islice((one for one in offers if one is not None), batch))
-        view.index.prefetch_metadata((one.name, one.files) for one in releases)
+        view.prefetch(releases)
         for offer in releases:
             view.metadata(offer)
 

@@ -243,6 +243,13 @@ class View:
             self.catalog.metadata[key] = found
         return found
 
+    def prefetch(self, offers: Iterable[Offer]) -> None:
+        """Begin to fetch the metadata of offers of an index; returns at once."""
+        if not self.catalog.client.policy.offline:
+            known = self.catalog.metadata
+            fresh = (one for one in offers if (one.name, one.index, one.version) not in known)
+            self.index.prefetch_metadata((one.name, one.files) for one in fresh)
+
     def _read(self, offer: Offer) -> Metadata | NoMetadata:
         ask = offer.ask
         told = _told(self.catalog.stated, offer)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from packaging.version import Version
 
-from .open_catalog import Offer
+from .open_catalog import Offer, View
 
-__all__ = ["Dead", "Memo", "Node"]
+__all__ = ["Dead", "Memo", "Node", "read_ahead"]
+
+# Releases of a package that are looked at one by one, and most that are read side by side after.
+_ALONE = 4
+_AT_ONCE = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,3 +71,16 @@ class Memo:
                 self._read.append(next(self._source))
             except StopIteration:
                 return
+
+
+def read_ahead(offers: Iterator[Offer], view: View) -> Iterator[Offer]:
+    """The offers of a package, once some were not good enough read side by side.
+
+    One by one, hundreds of releases take a minute from an index that has no metadata files.
+    """
+    yield from islice(offers, _ALONE)
+    size = 2 * _ALONE
+    while batch := list(islice(offers, size)):
+        view.prefetch(batch)
+        yield from batch
+        size = min(2 * size, _AT_ONCE)

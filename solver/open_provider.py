@@ -18,7 +18,7 @@ from resolvelib.structs import RequirementInformation
 
 from ..index.metadata import Metadata, NoMetadata
 from .open_catalog import Offer, View
-from .open_memo import Dead, Memo, Node
+from .open_memo import Dead, Memo, Node, read_ahead
 from .open_model import ANY, Ask, Dependency, Range, dependency, range_of
 
 __all__ = [
@@ -290,7 +290,7 @@ class OpenProvider(AbstractProvider[Demand, Node, str]):
             if found is not None:
                 yield found
             return
-        yield from self._indexed(name, ranges, limits, admits)
+        yield from read_ahead(self._indexed(name, ranges, limits, admits), self.view)
 
     def _indexed(
         self,

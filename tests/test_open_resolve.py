@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from packaging.version import Version
 
 from cogpack.errors import UserError
+from cogpack.index import File, IndexSet
 from cogpack.project.stated import Stated
 from cogpack.solver.loop_report import oddities, rare_collections
 from cogpack.solver.open_catalog import limitations
@@ -346,6 +348,21 @@ def test_a_settled_version_that_the_index_lacks_ends_the_search_at_once() -> Non
     assert isinstance(failure, OpenFailure)
     assert failure.names == failure.fixed == {"t"}
     assert read < 5
+
+
+def test_what_many_releases_need_is_read_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    batches: list[int] = []
+
+    def prefetch(index: IndexSet, releases: Iterable[tuple[str, Sequence[File]]]) -> None:
+        batches.append(len(list(releases)))
+
+    with serve({"a": chain("a", 30, "b=={}.0"), "b": chain("b", 9)}) as server:
+        assert versions(resolved(server, "a", "b<2")) == {"a": "1.0", "b": "1.0"}
+        read = server.count(".metadata")
+        monkeypatch.setattr(IndexSet, "prefetch_metadata", prefetch)
+        assert versions(resolved(server, "a", "b<2")) == {"a": "1.0", "b": "1.0"}
+    assert read == 31
+    assert batches == [8, 16, 2]
 
 
 def test_versions_of_an_old_lock_are_tried_first() -> None:
