@@ -34,7 +34,15 @@ from ..index.page import File, Page, python_specifier
 from .open_model import Ask, OpenOptions, wanted_versions
 from .open_target import Target
 
-__all__ = ["Catalog", "Offer", "View", "fitting", "limitations"]
+__all__ = [
+    "Catalog",
+    "Offer",
+    "View",
+    "fitting",
+    "hashed",
+    "hashes_by_name",
+    "limitations",
+]
 
 # Variables of markers that tell patch releases apart.
 _FULL_VERSIONS = ("python_full_version", "implementation_version")
@@ -188,7 +196,7 @@ class View:
         self.target = target
         self.options = options
         self._offers: dict[tuple[str, Version], Offer | None] = {}
-        self._hashes = _hashes(catalog.asks)
+        self._hashes = hashes_by_name(catalog.asks)
         self.by_minor = True
 
     def admits_python(self, text: str) -> bool:
@@ -279,8 +287,8 @@ def fitting(
     ask = admits_python or (lambda text: _admits_python(text, target.python)[0])
     admitted = [
         file
-        for file in files
-        if _has_hash(file, hashes) and (not file.requires_python or ask(file.requires_python))
+        for file in hashed(files, hashes)
+        if not file.requires_python or ask(file.requires_python)
     ]
     ranks = target.ranks
     wheels: list[tuple[int, tuple[int, str], File]] = []
@@ -337,8 +345,11 @@ def _of_filename(filename: str) -> tuple[Literal["wheel", "sdist"], Version]:
     return "sdist", parse_sdist_filename(filename)[1]
 
 
-def _has_hash(file: File, hashes: frozenset[str] | None) -> bool:
-    return hashes is None or any(f"{kind}:{digest}" in hashes for kind, digest in file.hashes)
+def hashed(files: Sequence[File], hashes: frozenset[str] | None) -> Sequence[File]:
+    """The files that have one of the hashes; all of them where hashes is None."""
+    if hashes is None:
+        return files
+    return [one for one in files if any(f"{kind}:{text}" in hashes for kind, text in one.hashes)]
 
 
 @lru_cache(maxsize=65536)
@@ -360,7 +371,7 @@ def _admits_python(text: str, python: Version) -> tuple[bool, bool]:
     return admits[0], len(set(admits)) == 1 and not single
 
 
-def _hashes(asks: Iterable[Ask]) -> dict[str, frozenset[str]]:
+def hashes_by_name(asks: Iterable[Ask]) -> dict[str, frozenset[str]]:
     """The files that the user's lines admit; lines on one package must all admit them."""
     found: dict[str, frozenset[str]] = {}
     for ask in asks:

@@ -80,7 +80,9 @@ def _works(question: Question, catalog: Catalog, changes: Sequence[Change]) -> b
         asks=tuple(_changed(question.asks, changes)),
     )
     try:
-        return isinstance(agree(changed, catalog, explain=False), Agreement)
+        # The hashes of a line go with it.
+        own = replace(catalog, asks=changed.asks)
+        return isinstance(agree(changed, own, explain=False), Agreement)
     except Failure:
         return False
 

@@ -17,7 +17,7 @@ from ..index.location import display
 from ..index.metadata import Metadata, NoMetadata
 from ..index.page import Page
 from ..origin import Origin
-from .open_catalog import Catalog
+from .open_catalog import Catalog, hashed, hashes_by_name
 from .open_fits import Fits, index_fact
 from .open_model import ANY, Ask, Dependency, OpenOptions, Range, dependency, range_of
 from .open_provider import depends
@@ -107,6 +107,7 @@ class _Reader:
         named = {ask.name for ask in asks if not ask.constraint}
         looked_at = {*self._pages, *self._lacking}
         self._maybe_installed = (looked_at & settled & matrix.packages.keys()) - named
+        self._hashes = hashes_by_name(asks)
         self._pins: dict[str, set[Version]] = {}
         self._extras: dict[str, set[str]] = {}
         self._ranges: dict[str, set[Range]] = {}
@@ -306,7 +307,12 @@ class _Reader:
         if version.is_prerelease and not self._admits_prereleases(name, page):
             return None
         key = f"{name} {version}"
-        return self._fits.files(key, name, files)
+        admitted = hashed(files, self._hashes.get(name))
+        if not admitted:
+            return [_never(index_fact(key, f"no file of {key} has a hash that is asked for"), name)]
+        if len(admitted) < len(files):
+            key = f"{key}, by its hashes,"
+        return self._fits.files(key, name, admitted)
 
     def _admits_prereleases(self, name: str, page: Page) -> bool:
         """Whether anything known asks for a package's pre-releases."""

@@ -144,6 +144,13 @@ def test_a_release_that_needs_no_package_which_the_index_lacks_is_taken() -> Non
     assert outcome.turns < 5
 
 
+def test_a_hash_that_no_file_has_is_told_with_its_line() -> None:
+    line = f"a==1 --hash=sha256:{'f' * 64}"
+    told = refused(world({"a": {"1": Release(())}}, line))
+    assert "because\n  no file of a 1 has a hash that is asked for [package index]\n" in told
+    assert told.endswith(f"To mend it:\n  remove {line}, requirements.txt:1\n")
+
+
 def test_a_name_that_no_index_has_is_a_fault_of_its_line() -> None:
     given = world({}, "nowhere")
     with pytest.raises(UserError) as caught:
