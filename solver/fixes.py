@@ -47,12 +47,22 @@ def explained(problem: Problem, engine: Engine) -> tuple[Clash, ...]:
 
 
 def _told_apart(found: Iterable[Clash]) -> tuple[Clash, ...]:
-    """Without clashes that read the same: one line may ask for several packages, all in vain."""
+    """Without clashes that read the same: one line may ask for several packages, all in vain.
+
+    Nor such that have more of the user's lines than another one, and the same way out.
+    """
     first: dict[object, Clash] = {}
     for clash in found:
         lines = sources(clash)
         first.setdefault((lines, clash.facts, clash.notes, clash.fixes), clash)
-    return tuple(first.values())
+    own = {clash: {one for one in clash.requirements if editable(one)} for clash in first.values()}
+    return tuple(
+        clash
+        for clash in own
+        if not any(
+            own[other] < own[clash] and other.fixes == clash.fixes for other in own if own[other]
+        )
+    )
 
 
 def _connected(found: Sequence[Clash]) -> tuple[Group, ...]:

@@ -250,6 +250,7 @@ class _Loop:
             question.options,
             self._refuted if with_refuted else (),
             self._names - question.own,
+            {(one.package, one.origin) for one in question.requirements if not one.brings},
         )
         return prepare((*wanted, *known.requirements), known.universe)
 

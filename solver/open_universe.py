@@ -6,7 +6,7 @@ binds nothing, so that "no solution" is final, whatever else the indexes hold.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -54,16 +54,20 @@ def learned(
     options: OpenOptions,
     refuted: Sequence[Relation] = (),
     names: frozenset[str] | None = None,
+    limits: Collection[tuple[str, Origin]] = (),
 ) -> Learned:
     """The universe of the matrix and of what the catalog has seen.
 
     settled: packages whose candidates are the matrix's own. refuted: clauses over the matrix that
-    hold for other reasons. names: the packages to take in; None takes all.
+    hold for other reasons. names: the packages to take in; None takes all. limits: packages and
+    origins of constraints that are asked of the matrix already.
     """
     reader = _Reader(catalog, matrix, settled, asks, machine, options, names)
     candidates = list(reader.candidates())
     wanted = []
     for number, ask in enumerate(asks):
+        if ask.constraint and (ask.name, ask.origin) in limits:
+            continue
         for requirement, candidate in reader.asked(ask, number):
             wanted.append(requirement)
             candidates += [candidate] if candidate is not None else []

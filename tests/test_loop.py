@@ -81,6 +81,17 @@ def test_a_constraint_is_told_as_a_line() -> None:
     assert "remove b<2, constraints.txt:1" in told
 
 
+def test_a_constraint_that_is_asked_of_the_matrix_too_is_told_once() -> None:
+    index = {"a": {"1": Release(("b>=2",))}, "b": {"1": Release(()), "2": Release(())}}
+    given = world(index, "a", constraints=("b<2",))
+    limit = Requirement("b", "<2", given.asks[-1].origin, brings=False)
+    question = replace(given.question, requirements=(*given.question.requirements, limit))
+    outcome = agree(question, given.catalog())
+    assert isinstance(outcome, Conflict)
+    (clash,) = outcome.clashes
+    assert limit in clash.requirements
+
+
 def test_the_matrix_moves_when_the_indexes_want_it() -> None:
     index = {"a": {"1": Release(("m==1",))}}
     outcome = agreed(world(index, "a", "m"))
