@@ -111,7 +111,7 @@ def command(
     """Show which versions are chosen for the project in DIR, and why."""
     if why and every:
         raise click.UsageError("--why and --all cannot be asked at once")
-    relock = any((lock, upgrade, exclude_newer, refresh, known is not None))
+    relock = any((lock, upgrade, exclude_newer, refresh, known is not None and not locked))
     if relock and (why or every or overrides or locked):
         raise click.UsageError(
             "a lock is made by itself: without --why, --all, --override, --locked"

@@ -62,7 +62,9 @@ def report_unknown(asks: Iterable[Ask], catalog: Catalog) -> None:
             continue
         if ask.name in missing:
             message = f"no package index has a package named {ask.name}"
-            hint = f"check the spelling; looked at: {places}"
+            # What a block installs is spelt right; an index of one's own may still lack it.
+            hint = "check the spelling" if ask.origin.file else "name an index that has it as well"
+            hint = f"{hint}; looked at: {places}"
             faults.append(Fault(message, ask.origin, hint))
         else:
             faults += [

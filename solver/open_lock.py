@@ -63,7 +63,7 @@ def lock_of(
         fingerprint=fingerprint,
         platform=question.platform,
         machine=question.machine,
-        corrections=tuple(one.text for one in agreement.corrections),
+        corrections=tuple(one.text for one in agreement.corrections if one.kept),
         exclude_newer=exclude_newer,
         options=options or LockOptions(),
     )

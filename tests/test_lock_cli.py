@@ -113,3 +113,37 @@ def test_a_lock_that_somebody_edited_is_told_or_made_anew(tmp_path: Path) -> Non
         (project / LOCK_FILE).write_text(whole.replace(glibc, f"{glibc}'-1' # "))
         mended = run(project, server, "--lock")
         assert (mended.returncode, (project / LOCK_FILE).read_text()) == (0, whole)
+
+
+BROKEN = {
+    "faiss-cpu": [Dist("1.8.0", ("numpy",))],
+    "numpy": [Dist("1.26.4"), Dist("2.4.6")],
+}
+KNOWN = "numpy<2: faiss-cpu up to 1.8.0 was built against numpy 1 (compat/overrides)"
+
+
+def test_known_overrides_are_shown_and_switched_off(tmp_path: Path) -> None:
+    project = write_project(tmp_path / "project", "faiss-cpu")
+
+    def numpy() -> str:
+        lock = read_lock(project)
+        assert lock is not None
+        return lock.by_name["numpy"].version
+
+    with index(BROKEN) as server:
+        told = run(project, server, "--lock")
+        assert told.stderr == f"known override {KNOWN}\n{LOCK_FILE}: 4 packages\n"
+        assert numpy() == "1.26.4"
+        assert KNOWN in (project / LOCK_FILE).read_text()
+        off = run(project, server, "--upgrade", ":all:", "--no-overrides")
+        assert "known override" not in off.stderr
+        assert numpy() == "2.4.6"
+
+
+def test_an_override_that_cannot_be_kept_is_told_once(tmp_path: Path) -> None:
+    project = write_project(tmp_path / "project", "faiss-cpu", "numpy>=2")
+    with index(BROKEN) as server:
+        told = run(project, server, "--lock").stderr
+    assert told == (
+        f"warning: known override could not be kept: {KNOWN}\n{LOCK_FILE}: 4 packages\n"
+    )

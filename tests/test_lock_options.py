@@ -182,6 +182,9 @@ def test_the_command_line_keeps_and_takes_back_options(project: Path) -> None:
         other = run("resolve", "--locked", "--gpu", "a100")
         assert other.returncode == 1
         assert "made with --gpu h100, and --gpu a100 is asked for" in other.stderr
+        back = run("resolve", "--locked", "--known-overrides")
+        assert back.returncode == 1
+        assert "made with --no-overrides" in back.stderr
         kept = run("resolve", "--upgrade", "app")
         assert said(kept) == [f"{LOCK_FILE}: 3 packages --gpu h100 --no-overrides"]
         taken = run("resolve", "--lock", "--gpu=", "--known-overrides")

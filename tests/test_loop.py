@@ -169,6 +169,14 @@ def test_a_name_that_no_index_has_is_a_fault_of_its_line() -> None:
     (fault,) = caught.value.faults
     assert fault.origin == Origin("requirements.txt", 1, "nowhere")
     assert "nowhere" in fault.message
+    assert fault.hint.startswith("check the spelling; looked at: ")
+
+
+def test_a_name_that_a_block_asks_for_is_not_taken_for_a_slip() -> None:
+    given = replace(world({}), asks=(Ask(Origin(asker="block x"), "nowhere"),))
+    with pytest.raises(UserError) as caught:
+        agree(given.question, given.catalog())
+    assert caught.value.faults[0].hint.startswith("name an index that has it as well; looked at: ")
 
 
 LIBRARIES = {
