@@ -9,7 +9,7 @@ from itertools import chain, combinations, islice, product
 from msgspec.structs import replace
 
 from .conflict import Change, Clash, Fix
-from .edits import Move, Unit, applied, drop, move, moves, units
+from .edits import Move, Unit, applied, drop, editable, move, moves, units
 from .explain import clashes, sources
 from .policy import COMPROMISES
 from .problem import Problem, prepare, solvable

@@ -13,6 +13,7 @@ from ..index.metadata import Metadata
 from .conflict import Clash, Conflict
 from .open_catalog import Catalog, View
 from .open_model import Ask, range_of
+from .open_provider import depends
 from .open_resolve import OpenSolution
 
 __all__ = ["oddities", "page_notes", "rare_collections", "report_unknown", "with_gaps"]
@@ -41,6 +42,24 @@ def oddities(solution: OpenSolution, view: View) -> Iterator[str]:
         found = view.metadata(one.offer)
         for warning in found.warnings if isinstance(found, Metadata) else ():
             yield f"{one.name} {one.version}: {warning}"
+    yield from _unmet(solution, view)
+
+
+def _unmet(solution: OpenSolution, view: View) -> Iterator[str]:
+    """What packages that were taken as they are need of one another, and have not."""
+    versions = {one.name: one.version for one in solution.packages if one.name in view.as_they_are}
+    for one in solution.packages:
+        found = view.metadata(one.offer) if one.name in versions else None
+        if not isinstance(found, Metadata):
+            continue
+        for extra in ("", *one.extras):
+            for need in depends(found, extra, view.applies):
+                version = versions.get(need.name)
+                if version is not None and not need.range.admits(version):
+                    yield (
+                        f"{one.name} {one.version} needs {need.name}{need.range.text}, and "
+                        f"{need.name} {version} is pinned with its hash: taken as it is"
+                    )
 
 
 def page_notes(names: Iterable[str], catalog: Catalog) -> Iterator[str]:

@@ -31,7 +31,7 @@ from ..index.indexset import IndexSet, Sources
 from ..index.location import Location, parse_location
 from ..index.metadata import Metadata, NoMetadata, stated_metadata, with_extra
 from ..index.page import File, Page, python_specifier
-from .open_model import Ask, OpenOptions, wanted_versions
+from .open_model import Ask, OpenOptions, Range, as_they_are, range_of, wanted_versions
 from .open_target import Target
 
 __all__ = [
@@ -40,7 +40,8 @@ __all__ = [
     "View",
     "fitting",
     "hashed",
-    "hashes_by_name",
+    "hashed_lines",
+    "hashes_for",
     "limitations",
 ]
 
@@ -185,7 +186,7 @@ class View:
     """Offers for one target; for use from one thread.
 
     by_minor: whether everything that was asked would be the same with another patch release of the
-    target's Python.
+    target's Python. as_they_are: packages that the user's lines have as they are to be.
     """
 
     def __init__(
@@ -196,7 +197,9 @@ class View:
         self.target = target
         self.options = options
         self._offers: dict[tuple[str, Version], Offer | None] = {}
-        self._hashes = hashes_by_name(catalog.asks)
+        holding = (a for a in catalog.asks if not a.marker or target.applies(Marker(a.marker)))
+        self._hashes = hashed_lines(holding)
+        self.as_they_are = as_they_are(catalog.asks)
         self.by_minor = True
 
     def admits_python(self, text: str) -> bool:
@@ -232,9 +235,8 @@ class View:
         if key not in self._offers:
             page = self.page(name)
             files = page.releases.get(version, ()) if page is not None else ()
-            chosen = fitting(
-                files, self.target, self.options, name, self._hashes.get(name), self.admits_python
-            )
+            hashes = hashes_for(self._hashes.get(name, ()), version)
+            chosen = fitting(files, self.target, self.options, name, hashes, self.admits_python)
             index = page.index if page is not None else ""
             self._offers[key] = Offer(name, version, chosen, index) if chosen else None
         return self._offers[key]
@@ -371,14 +373,25 @@ def _admits_python(text: str, python: Version) -> tuple[bool, bool]:
     return admits[0], len(set(admits)) == 1 and not single
 
 
-def hashes_by_name(asks: Iterable[Ask]) -> dict[str, frozenset[str]]:
-    """The files that the user's lines admit; lines on one package must all admit them."""
-    found: dict[str, frozenset[str]] = {}
+def hashed_lines(asks: Iterable[Ask]) -> dict[str, list[tuple[Range, frozenset[str]]]]:
+    """By package the user's lines that have hashes: which versions they are about, and which."""
+    found: dict[str, list[tuple[Range, frozenset[str]]]] = {}
     for ask in asks:
         if ask.hashes and not ask.is_direct:
-            own = frozenset(ask.hashes)
-            found[ask.name] = found[ask.name] & own if ask.name in found else own
+            line = range_of(ask.specifier), frozenset(ask.hashes)
+            found.setdefault(ask.name, []).append(line)
     return found
+
+
+def hashes_for(
+    lines: Iterable[tuple[Range, frozenset[str]]], version: Version
+) -> frozenset[str] | None:
+    """The hashes that all lines on a version admit; None when none has any.
+
+    A line on another version, for another Python most often, says nothing of this one.
+    """
+    found = [hashes for about, hashes in lines if about.admits(version)]
+    return frozenset.intersection(*found) if found else None
 
 
 def _direct_key(offer: Offer) -> str:

@@ -25,6 +25,7 @@ __all__ = [
     "Dependency",
     "OpenOptions",
     "Range",
+    "as_they_are",
     "dependency",
     "range_of",
     "wanted_versions",
@@ -205,6 +206,17 @@ def wanted_versions(asks: Iterable[Ask]) -> dict[str, SpecifierSet]:
             own = SpecifierSet(ask.specifier)
             found[ask.name] = found[ask.name] & own if ask.name in found else own
     return found
+
+
+def as_they_are(asks: Iterable[Ask]) -> frozenset[str]:
+    """Packages that were solved elsewhere: those of the user's lines, if all have pin and hash.
+
+    What they say of one another does not bind; whoever wrote the lines has decided.
+    """
+    own = [ask for ask in asks if ask.origin.file and not ask.constraint]
+    if all(ask.hashes and (ask.is_direct or range_of(ask.specifier).pins) for ask in own):
+        return frozenset(ask.name for ask in own)
+    return frozenset()
 
 
 def _pins(specifiers: Iterable[Specifier]) -> frozenset[Version]:

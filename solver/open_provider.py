@@ -247,7 +247,8 @@ class OpenProvider(AbstractProvider[Demand, Node, str]):
         if node.extra:
             yield Demand(node.name, node.name, exact=node.version, direct=_direct(node.offer))
         for found in depends(metadata, node.extra, self.view.applies):
-            for demand in _demands(found.name, found.extras, found.range):
+            given = {node.name, found.name} <= self.view.as_they_are
+            for demand in _demands(found.name, found.extras, ANY if given else found.range):
                 if demand.name in self._fixed and self._fixed[demand.name] is None:
                     if not self._strict:
                         raise MissingMatrixError(demand, node)

@@ -17,9 +17,18 @@ from ..index.location import display
 from ..index.metadata import Metadata, NoMetadata
 from ..index.page import Page
 from ..origin import Origin
-from .open_catalog import Catalog, hashed, hashes_by_name
+from .open_catalog import Catalog, hashed, hashed_lines, hashes_for
 from .open_fits import Fits, index_fact
-from .open_model import ANY, Ask, Dependency, OpenOptions, Range, dependency, range_of
+from .open_model import (
+    ANY,
+    Ask,
+    Dependency,
+    OpenOptions,
+    Range,
+    as_they_are,
+    dependency,
+    range_of,
+)
 from .open_provider import depends
 from .requirement import Requirement
 from .universe import Candidate, Fact, Relation, Term, Universe, requires
@@ -111,7 +120,8 @@ class _Reader:
         named = {ask.name for ask in asks if not ask.constraint}
         looked_at = {*self._pages, *self._lacking}
         self._maybe_installed = (looked_at & settled & matrix.packages.keys()) - named
-        self._hashes = hashes_by_name(asks)
+        self._hashes = hashed_lines(asks)
+        self._as_they_are = as_they_are(asks)
         self._pins: dict[str, set[Version]] = {}
         self._extras: dict[str, set[str]] = {}
         self._ranges: dict[str, set[Range]] = {}
@@ -267,12 +277,12 @@ class _Reader:
             hint = _BUILD_HINT if "a build" in reason else ""
             return [_never(index_fact(key, f"{key}: {reason}{hint}"), name)], extras
         own = self._fits.python(key, metadata.requires_python_text)
-        own += self._dependencies(key, metadata, "")
+        own += self._dependencies(key, name, metadata, "")
         for extra in extras:
-            extras[extra] = self._dependencies(f"{name}[{extra}] {version}", metadata, extra)
+            extras[extra] = self._dependencies(f"{name}[{extra}] {version}", name, metadata, extra)
         return own, extras
 
-    def _dependencies(self, key: str, metadata: Metadata, extra: str) -> list[Relation]:
+    def _dependencies(self, key: str, name: str, metadata: Metadata, extra: str) -> list[Relation]:
         found = []
         for one in _anywhere(metadata, extra):
             # What was never looked at may have any version.
@@ -282,13 +292,14 @@ class _Reader:
             if not where:
                 continue
             fact = index_fact(key, f"{key} needs {_shown(one)}{self._gap(one)}")
-            found.append(self._fits.conditioned(fact, where, Term(one.name, one.range.text)))
+            admitted = "" if {name, one.name} <= self._as_they_are else one.range.text
+            found.append(self._fits.conditioned(fact, where, Term(one.name, admitted)))
             if one.name in self._maybe_installed:
                 found.append(self._fits.conditioned(fact, where, Term(_installation(one.name))))
             for further in one.extras:
                 wanted = f"{one.name}[{further}]"
                 if self._has_extra(wanted):
-                    found.append(self._fits.conditioned(fact, where, Term(wanted, one.range.text)))
+                    found.append(self._fits.conditioned(fact, where, Term(wanted, admitted)))
         return found
 
     def _gap(self, one: Dependency) -> str:
@@ -311,7 +322,7 @@ class _Reader:
         if version.is_prerelease and not self._admits_prereleases(name, page):
             return None
         key = f"{name} {version}"
-        admitted = hashed(files, self._hashes.get(name))
+        admitted = hashed(files, hashes_for(self._hashes.get(name, ()), version))
         if not admitted:
             return [_never(index_fact(key, f"no file of {key} has a hash that is asked for"), name)]
         if len(admitted) < len(files):

@@ -162,6 +162,24 @@ def test_a_hash_that_no_file_has_is_told_with_its_line() -> None:
     assert told.endswith(f"To mend it:\n  remove {line}, requirements.txt:1\n")
 
 
+def test_lines_that_are_all_pinned_with_hashes_are_taken_as_they_are() -> None:
+    index = {
+        "a": {"1": Release(("b>=2", "c")), "2": Release(())},
+        "b": {"1": Release(()), "2": Release(())},
+        "c": {"1": Release(("b>=2",))},
+    }
+    right = f"--hash=sha256:{'0' * 64}"
+    outcome = agreed(world({**index, "c": {"1": Release(())}}, f"a==1 {right}", f"b==1 {right}"))
+    assert versions(outcome) == {"a": "1", "b": "1", "c": "1"}
+    assert outcome.solution["a"].requires == ("b", "c")
+    assert outcome.resolution.warnings == (
+        "a 1 needs b>=2, and b 1 is pinned with its hash: taken as it is",
+    )
+    assert "a 1 needs b>=2" in refused(world(index, f"a==1 {right}", "b==1"))
+    # What the lines lack was decided by nobody.
+    assert "c 1 needs b>=2" in refused(world(index, f"a==1 {right}", f"b==1 {right}"))
+
+
 def test_a_name_that_no_index_has_is_a_fault_of_its_line() -> None:
     given = world({}, "nowhere")
     with pytest.raises(UserError) as caught:

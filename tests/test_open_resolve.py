@@ -298,6 +298,24 @@ def test_only_files_with_the_hashes_of_the_line_count() -> None:
         assert isinstance(resolved(server, f"a==1.0 --hash=sha256:{'0' * 64}"), OpenFailure)
 
 
+def test_a_hash_is_about_the_versions_of_its_line_and_the_targets_of_its_marker() -> None:
+    world = {"a": [Dist("1.0"), Dist("2.0"), Dist("3.0")]}
+    with serve(world) as server, catalog(server) as found:
+        page = found.view(target()).page("a")
+        assert page is not None
+        old, new = (page.releases[Version(one)][0].sha256 for one in ("1.0", "2.0"))
+        by_python = (
+            f"a==1.0 ; python_version < '3.0' --hash=sha256:{old}",
+            f"a==2.0 ; python_version >= '3.0' --hash=sha256:{new}",
+        )
+        assert versions(resolved(server, *by_python)) == {"a": "2.0"}
+        by_system = (
+            f"a==2.0 ; sys_platform == 'win32' --hash=sha256:{old}",
+            f"a==2.0 ; sys_platform == 'linux' --hash=sha256:{new}",
+        )
+        assert versions(resolved(server, *by_system)) == {"a": "2.0"}
+
+
 def test_of_equal_wheels_the_highest_build_counts() -> None:
     with serve({"a": [Dist("1.0"), Dist("1.0", build="2"), Dist("1.0", build="10")]}) as server:
         outcome = resolved(server, "a")
