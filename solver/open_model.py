@@ -16,6 +16,7 @@ from packaging.specifiers import InvalidSpecifier, Specifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
+from ..index.buildsystem import without_credential
 from ..origin import Origin
 
 __all__ = [
@@ -182,6 +183,11 @@ class Dependency:
     range: Range
     marker: Marker | None
     url: str
+
+    @property
+    def by_url(self) -> str:
+        """What is to be done about one that names no package of an index; no credential in it."""
+        return f"{without_credential(self.text)}: name that in the requirements too, as it stands"
 
 
 @lru_cache(maxsize=65536)

@@ -83,7 +83,8 @@ class Scout:
                     continue
                 found = self._view.index.metadata_of(name, chosen)
                 if isinstance(found, Metadata):
-                    for one in depends(found, extra, self._view.target.applies):
+                    needs = depends(found, extra, self._view.target.applies)
+                    for one in (need for need in needs if not need.url):
                         self._send(one.name, "", one.range)
                         for further in one.extras:
                             self._send(one.name, further, one.range)

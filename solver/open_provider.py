@@ -104,6 +104,8 @@ class OpenProvider(AbstractProvider[Demand, Node, str]):
         self._fixed = fixed
         self._limits = limits
         self._strict = strict
+        asks = view.catalog.asks
+        self._direct = {ask.name for ask in asks if ask.is_direct and not ask.constraint}
         self._nodes: dict[tuple[str, Offer], Node] = {}
         self._needs: dict[Node, tuple[Demand, ...]] = {}
         self._matches: dict[tuple[object, ...], Memo] = {}
@@ -247,6 +249,11 @@ class OpenProvider(AbstractProvider[Demand, Node, str]):
         if node.extra:
             yield Demand(node.name, node.name, exact=node.version, direct=_direct(node.offer))
         for found in depends(metadata, node.extra, self.view.applies):
+            if found.url and found.name not in self._direct:
+                # An index may have another package of that name, by whomever.
+                reason = f"{node.name} {node.version} needs {found.by_url}"
+                yield Demand(UNUSABLE, UNUSABLE, reason=reason)
+                continue
             given = {node.name, found.name} <= self.view.as_they_are
             for demand in _demands(found.name, found.extras, ANY if given else found.range):
                 if demand.name in self._fixed and self._fixed[demand.name] is None:

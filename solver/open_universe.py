@@ -107,6 +107,7 @@ class _Reader:
         self._options = options
         self._fits = Fits(matrix["python"].candidates, machine, options)
         direct = {ask.name: ask for ask in asks if ask.is_direct and not ask.constraint}
+        self._given = direct.keys()
         self._direct = {name: ask for name, ask in direct.items() if names is None or name in names}
         pages = {name: page for (name, _), page in catalog.pages.items()}
         self._pages = {name: page for name, page in pages.items() if names is None or name in names}
@@ -285,6 +286,13 @@ class _Reader:
     def _dependencies(self, key: str, name: str, metadata: Metadata, extra: str) -> list[Relation]:
         found = []
         for one in _anywhere(metadata, extra):
+            if one.url and one.name not in self._given:
+                fact = index_fact(key, f"{key} needs {one.by_url}")
+                never = Term(name, labels=frozenset())
+                found.append(
+                    self._fits.conditioned(fact, self._fits.where(one.marker, extra), never)
+                )
+                continue
             # What was never looked at may have any version.
             if one.name not in self._known and one.name not in self._settled:
                 continue

@@ -162,6 +162,14 @@ def test_a_hash_that_no_file_has_is_told_with_its_line() -> None:
     assert told.endswith(f"To mend it:\n  remove {line}, requirements.txt:1\n")
 
 
+def test_a_dependency_by_url_is_told() -> None:
+    index = {"a": {"1": Release(("b @ https://me:pw@h.invalid/b-1.whl",))}, "b": {"1": Release(())}}
+    told = refused(world(index, "a"))
+    needs = "a 1 needs b @ https://h.invalid/b-1.whl: name that in the requirements too"
+    assert f"because\n  {needs}, as it stands [package index]\n" in told
+    assert "me:pw" not in told
+
+
 def test_lines_that_are_all_pinned_with_hashes_are_taken_as_they_are() -> None:
     index = {
         "a": {"1": Release(("b>=2", "c")), "2": Release(())},

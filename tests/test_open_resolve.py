@@ -345,6 +345,17 @@ def test_what_only_a_build_could_tell_is_named_with_its_line() -> None:
     assert "pyproject.toml" in faults[1].message
 
 
+def test_a_dependency_by_url_is_never_a_package_of_an_index() -> None:
+    with serve({"a": [Dist("1.0")], "b": chain("b", 9)}) as server:
+        url = f"{server.root}/files/b/b-2.0-py3-none-any.whl"
+        server.packages["a"] = [Dist("1.0", (f"b @ {url.replace('://', '://me:pw@')}",))]
+        failure = resolved(server, "a")
+        assert isinstance(failure, OpenFailure)
+        (reason,) = failure.reasons
+        assert reason == f"a 1.0 needs b @ {url}: name that in the requirements too, as it stands"
+        assert versions(resolved(server, "a", f"b @ {url}")) == {"a": "1.0", "b": "2.0"}
+
+
 def test_packages_that_are_settled_have_that_version_and_no_other() -> None:
     world = {"a": [Dist("1.0", ("t>=2",))], "t": chain("t", 3)}
     with serve(world) as server:
