@@ -49,20 +49,22 @@ def explained(problem: Problem, engine: Engine) -> tuple[Clash, ...]:
 def _told_apart(found: Iterable[Clash]) -> tuple[Clash, ...]:
     """Without clashes that read the same: one line may ask for several packages, all in vain.
 
-    Nor such that have more of the user's lines than another one, and the same way out.
+    Nor such that say what another one says, with more lines or facts and the same way out.
     """
     first: dict[object, Clash] = {}
     for clash in found:
         lines = sources(clash)
         first.setdefault((lines, clash.facts, clash.notes, clash.fixes), clash)
-    own = {clash: {one for one in clash.requirements if editable(one)} for clash in first.values()}
-    return tuple(
-        clash
-        for clash in own
-        if not any(
-            own[other] < own[clash] and other.fixes == clash.fixes for other in own if own[other]
-        )
-    )
+    kept = tuple(first.values())
+    return tuple(one for one in kept if not any(_says_it(other, one) for other in kept))
+
+
+def _says_it(other: Clash, clash: Clash) -> bool:
+    """Whether another clash says the same with fewer of the user's lines, or with fewer facts."""
+    own, less = ({r.origin for r in one.requirements if editable(r)} for one in (clash, other))
+    if not less or other.fixes != clash.fixes:
+        return False
+    return less < own or (less == own and set(other.facts) < set(clash.facts))
 
 
 def _connected(found: Sequence[Clash]) -> tuple[Group, ...]:

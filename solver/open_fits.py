@@ -43,12 +43,12 @@ class Fits:
         self._targets: dict[tuple[int, ...], Target] = {}
         self._marker_pythons: dict[tuple[str, str], frozenset[str]] = {}
 
-    def conditioned(self, fact: Fact, where: frozenset[str], term: Term) -> Relation:
-        """A term that need hold on some Pythons only."""
+    def conditioned(self, fact: Fact, where: frozenset[str], *terms: Term) -> Relation:
+        """Terms of which one need hold on some Pythons only."""
         if where == self._all_pythons:
-            return requires(fact, term)
+            return requires(fact, *terms)
         elsewhere = Term("python", labels=self._all_pythons - where)
-        return requires(fact, elsewhere, term)
+        return requires(fact, elsewhere, *terms)
 
     def where(self, marker: Marker | None, extra: str) -> frozenset[str]:
         """The Pythons on which a marker holds."""

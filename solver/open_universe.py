@@ -107,7 +107,11 @@ class _Reader:
         self._options = options
         self._fits = Fits(matrix["python"].candidates, machine, options)
         direct = {ask.name: ask for ask in asks if ask.is_direct and not ask.constraint}
-        self._given = direct.keys()
+        self._given = {
+            ask.name: _carrier(number)
+            for number, ask in enumerate(asks)
+            if ask.is_direct and not ask.constraint
+        }
         self._direct = {name: ask for name, ask in direct.items() if names is None or name in names}
         pages = {name: page for (name, _), page in catalog.pages.items()}
         self._pages = {name: page for name, page in pages.items() if names is None or name in names}
@@ -159,15 +163,17 @@ class _Reader:
         names = [ask.name, *(f"{ask.name}[{extra}]" for extra in ask.extras)]
         if ask.name in self._settled:
             names = names[1:]
-        if not ask.marker:
+        if not ask.marker and not (ask.is_direct and ask.name not in self._settled):
             for name in names:
                 if "[" not in name or self._has_extra(name):
                     yield Requirement(name, specifier, ask.origin), None
             return
-        where = self._fits.where(Marker(ask.marker), "")
+        where = self._fits.where(Marker(ask.marker) if ask.marker else None, "")
         if not where:
             return
         fact = index_fact(ask.name, f"{ask.text} holds where its marker does")
+        if not ask.marker:
+            fact = index_fact(ask.name, f"{ask.name} is taken from where {ask.text} says")
         relations = [
             self._fits.conditioned(fact, where, Term(name, specifier))
             for name in names
@@ -179,7 +185,7 @@ class _Reader:
         self, ask: Ask, number: int, relations: Iterable[Relation]
     ) -> tuple[Requirement, Candidate]:
         """A line as a package of its own: leaving it out is leaving out what it obliges."""
-        name = f"line-{number}"
+        name = _carrier(number)
         carrier = Candidate(name, "line", relations=tuple(relations))
         return Requirement(name, "", ask.origin), carrier
 
@@ -301,7 +307,9 @@ class _Reader:
                 continue
             fact = index_fact(key, f"{key} needs {_shown(one)}{self._gap(one)}")
             admitted = "" if {name, one.name} <= self._as_they_are else one.range.text
-            found.append(self._fits.conditioned(fact, where, Term(one.name, admitted)))
+            # Without the line that names its file it might have any version.
+            line = [_without(self._given[one.name])] if one.name in self._direct else []
+            found.append(self._fits.conditioned(fact, where, Term(one.name, admitted), *line))
             if one.name in self._maybe_installed:
                 found.append(self._fits.conditioned(fact, where, Term(_installation(one.name))))
             for further in one.extras:
@@ -380,6 +388,15 @@ def _anywhere(metadata: Metadata, extra: str) -> Iterator[Dependency]:
     for text in metadata.requirement_texts:
         if "extra" in text and (one := dependency(text)) is not None:
             yield one
+
+
+def _carrier(number: int) -> str:
+    return f"line-{number}"
+
+
+def _without(carrier: str) -> Term:
+    """Holds when a line is not there."""
+    return Term(carrier, labels=frozenset(), absent_ok=True)
 
 
 def _never(fact: Fact, name: str) -> Relation:

@@ -162,6 +162,25 @@ def test_a_hash_that_no_file_has_is_told_with_its_line() -> None:
     assert told.endswith(f"To mend it:\n  remove {line}, requirements.txt:1\n")
 
 
+def test_a_line_that_names_a_file_is_told_with_what_needs_another_version() -> None:
+    given = world({"a": {"1": Release(("b<2",))}, "b": {"1": Release(()), "2": Release(())}}, "a")
+    (line,) = asks("b @ https://h.invalid/b-2-py3-none-any.whl")
+    line = replace(line, origin=Origin("requirements.txt", 2, line.text))
+    told = refused(replace(given, asks=(*given.asks, line)))
+    assert told == (
+        "These do not go together:\n"
+        "  a (requirements.txt:1)\n"
+        f"  {line.origin.text} (requirements.txt:2)\n"
+        "because\n"
+        "  no b below 2 is known; 2 is\n"
+        "  a 1 needs b<2 [package index]\n"
+        "\n"
+        "To mend it, one of:\n"
+        "  remove a, requirements.txt:1\n"
+        f"  remove {line.origin.text}, requirements.txt:2\n"
+    )
+
+
 def test_a_dependency_by_url_is_told() -> None:
     index = {"a": {"1": Release(("b @ https://me:pw@h.invalid/b-1.whl",))}, "b": {"1": Release(())}}
     told = refused(world(index, "a"))
