@@ -91,9 +91,7 @@ class Fits:
         found = []
         if len(known) < len(floors):
             pythons = _minors(known)
-            text = (
-                f"{key} has files for Python {pythons}" if known else f"{key} has no file that fits"
-            )
+            text = f"{key} has files for Python {pythons}" if known else self._unfit(key, name)
             found.append(requires(index_fact(key, text), Term("python", labels=frozenset(known))))
         for floor in sorted({one for one in known.values() if one}):
             lower = frozenset(label for label in floors if (known.get(label) or 0) < floor)
@@ -103,6 +101,14 @@ class Fits:
                 terms.insert(0, Term("python", labels=lower))
             found.append(requires(index_fact(key, text), *terms))
         return found
+
+    def _unfit(self, key: str, name: str) -> str:
+        """That no file fits, and which option has a part in it."""
+        if self._options.refuses_wheels(name):
+            return f"{key} has no sdist that fits, and --no-binary takes no wheel"
+        if self._options.refuses_sdists(name):
+            return f"{key} has no wheel that fits, and --only-binary takes no sdist"
+        return f"{key} has no file that fits"
 
     def _on_each(self, ask: Callable[[Version], T], *, by_minor: bool) -> dict[str, T]:
         """The answer for each Python; by_minor: releases of one minor have the same."""

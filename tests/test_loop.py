@@ -12,7 +12,7 @@ from cogpack.errors import UserError
 from cogpack.origin import Origin
 from cogpack.solver.conflict import Conflict
 from cogpack.solver.loop import Agreement, Question, agree
-from cogpack.solver.open_model import Ask
+from cogpack.solver.open_model import Ask, OpenOptions
 from cogpack.solver.requirement import Requirement
 from cogpack.solver.text import conflict_text
 from cogpack.solver.universe import Candidate, Term, Universe
@@ -179,6 +179,27 @@ def test_a_line_that_names_a_file_is_told_with_what_needs_another_version() -> N
         "  remove a, requirements.txt:1\n"
         f"  remove {line.origin.text}, requirements.txt:2\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("python", "options", "reason"),
+    [
+        (
+            "",
+            OpenOptions(no_binary=frozenset({"a"})),
+            "a 1 has no sdist that fits, and --no-binary",
+        ),
+        ("<3", OpenOptions(only_binary=frozenset({":all:"})), "a 1 has no wheel that fits, and --"),
+        ("<3", OpenOptions(), "a 1 has no file that fits"),
+    ],
+)
+def test_options_that_leave_no_file_are_told(
+    python: str, options: OpenOptions, reason: str
+) -> None:
+    given = world({"a": {"1": Release((), python)}}, "a")
+    outcome = agree(replace(given.question, options=options), given.catalog())
+    assert isinstance(outcome, Conflict)
+    assert f"because\n  {reason}" in conflict_text(outcome)
 
 
 def test_a_dependency_by_url_is_told() -> None:
