@@ -37,8 +37,12 @@ def rare_collections() -> Iterator[None]:
 
 
 def oddities(solution: OpenSolution, view: View) -> Iterator[str]:
-    """What is unusual of the metadata that the solution stands on: mended, or not the index's."""
+    """What is unusual of the solution: yanked releases, metadata that were mended or stated."""
     for one in solution.packages:
+        if one.offer.yanked:
+            reason = one.offer.file.yanked_reason
+            why = f" ({reason})" if reason else ""
+            yield f"{one.name} {one.version}: its author has taken it back{why}"
         found = view.metadata(one.offer)
         for warning in found.warnings if isinstance(found, Metadata) else ():
             yield f"{one.name} {one.version}: {warning}"

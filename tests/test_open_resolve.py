@@ -245,6 +245,17 @@ def test_what_the_user_states_counts_before_the_metadata() -> None:
                 assert told == f"a {version}: {STATED}"
 
 
+def test_a_yanked_release_that_is_pinned_is_taken_and_told() -> None:
+    with serve({"a": [Dist("1.0"), Dist("2.0", yanked="it is broken")]}) as server:
+        wanted = asks("a==2.0")
+        with catalog(server, wanted) as found:
+            view = found.view(target())
+            outcome = resolve_open(view, wanted, {})
+            assert isinstance(outcome, OpenSolution)
+            told = list(oddities(outcome, view))
+    assert told == ["a 2.0: its author has taken it back (it is broken)"]
+
+
 def test_metadata_that_were_mended_are_told() -> None:
     with serve({"a": [Dist("1.0", ("b>=1.0.*",))], "b": [Dist("1.0")]}) as server:
         wanted = asks("a")
