@@ -26,7 +26,7 @@ from .matrix import DISTRIBUTIONS
 from .open_catalog import Catalog, View, limitations
 from .open_model import Ask, OpenOptions, range_of
 from .open_prefetch import ask_ahead
-from .open_resolve import Missing, OpenFailure, OpenSolution, resolve_open
+from .open_resolve import Lacking, Missing, OpenFailure, OpenSolution, resolve_open
 from .open_target import MACHINES, Target
 from .open_universe import learned
 from .policy import POLICIES, Policy
@@ -157,6 +157,7 @@ class _Loop:
         self._strict = False
         self._refuted: list[Relation] = []
         self._names: frozenset[str] = frozenset()
+        self._gaps: frozenset[str] = frozenset()
         self._batches: dict[str, int] = {}
         self._corrections: dict[Correction, None] = {}
         self._dropped: set[Correction] = set()
@@ -179,10 +180,14 @@ class _Loop:
                 self._asks(resolution),
                 self._fixed(resolution),
                 limits=self._limits(),
+                gaps=self._gaps,
                 strict=self._strict,
             )
             if isinstance(outcome, Missing):
                 self._force(outcome)
+            elif isinstance(outcome, Lacking):
+                self._gaps |= {outcome.name}
+                self._names |= {outcome.name}
             elif isinstance(outcome, OpenFailure):
                 self._learn(outcome, chosen, resolution, view)
             elif not (self._correct(outcome) or self._outdates(outcome, view)):
@@ -251,6 +256,7 @@ class _Loop:
             self._refuted if with_refuted else (),
             self._names - question.own,
             {(one.package, one.origin) for one in question.requirements if not one.brings},
+            self._forced.values(),
         )
         return prepare((*wanted, *known.requirements), known.universe)
 

@@ -8,7 +8,7 @@ put as a demand that nothing meets, so that it is found out only when the candid
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,7 +72,7 @@ class MissingMatrixError(Exception):
 
 
 class MissingFileError(Exception):
-    """The index has no file that suits of what was settled: no other choice can mend that."""
+    """The index has no file that suits of what was settled."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -87,7 +87,8 @@ class OpenProvider(AbstractProvider[Demand, Node, str]):
 
     fixed: the version of each package that was settled elsewhere, by name; None: it is absent.
     strict: what needs an absent one is refused; else `MissingMatrixError` is raised for it.
-    limits: ranges that a package has to keep when it comes up, whoever asks for it.
+    gaps: settled packages that may have no file; for any other `MissingFileError` is raised. None:
+        all may. limits: ranges that a package has to keep when it comes up, whoever asks for it.
     """
 
     def __init__(
@@ -96,12 +97,14 @@ class OpenProvider(AbstractProvider[Demand, Node, str]):
         fixed: Mapping[str, Version | None],
         limits: Mapping[str, Sequence[Range]],
         *,
+        gaps: Container[str] | None = None,
         strict: bool = False,
     ) -> None:
         self.view = view
         self.conflicts: Counter[str] = Counter()
         self.seen_fixed: set[str] = set()
         self._fixed = fixed
+        self._gaps = gaps
         self._limits = limits
         self._strict = strict
         asks = view.catalog.asks
@@ -288,9 +291,10 @@ class OpenProvider(AbstractProvider[Demand, Node, str]):
             settled = self._fixed[name]
             if settled is not None and admits(settled) and all(one == settled for one in exact):
                 found = self.view.offer(name, settled)
-                if found is None:
+                if found is not None:
+                    yield found
+                elif self._gaps is not None and name not in self._gaps:
                     raise MissingFileError(name)
-                yield found
             return
         if exact:
             (version,) = exact

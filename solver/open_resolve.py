@@ -5,7 +5,7 @@ What to do when it fails is the loop's subject.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from packaging.version import Version
@@ -26,7 +26,16 @@ from .open_provider import (
     OpenReporter,
 )
 
-__all__ = ["MAX_ROUNDS", "Missing", "OpenFailure", "OpenSolution", "Settled", "resolve_open"]
+__all__ = [
+    "MAX_ROUNDS",
+    "Lacking",
+    "Missing",
+    "OpenFailure",
+    "OpenSolution",
+    "Outcome",
+    "Settled",
+    "resolve_open",
+]
 
 # Rounds after which the search is given up. Large projects take some hundreds; this many mean that
 # packages push one another through all their versions.
@@ -90,6 +99,17 @@ class Missing:
     needed_by: str
 
 
+@dataclass(frozen=True)
+class Lacking:
+    """A package of the matrix is needed in the version that was settled, and its index lacks it."""
+
+    name: str
+
+
+Outcome = OpenSolution | OpenFailure | Missing | Lacking
+"""What a search comes to."""
+
+
 class _Search(Resolution[Demand, Node, str]):
     """resolvelib's search, with an answer that it computes anew in each round remembered.
 
@@ -119,16 +139,18 @@ def resolve_open(
     fixed: Mapping[str, Version | None],
     *,
     limits: Mapping[str, Iterable[str]] | None = None,
+    gaps: Container[str] | None = None,
     strict: bool = False,
     max_rounds: int = MAX_ROUNDS,
-) -> OpenSolution | OpenFailure | Missing:
+) -> Outcome:
     """One version of everything that the asks need, as new as it goes.
 
-    fixed, strict: see `OpenProvider`. limits: further specifiers by package.
+    fixed, gaps, strict: see `OpenProvider`. limits: further specifiers by package.
 
     Raises UserError when the search does not end, and what the index client raises.
     """
-    provider = OpenProvider(view, fixed, _limits(view, asks, limits or {}), strict=strict)
+    limited = _limits(view, asks, limits or {})
+    provider = OpenProvider(view, fixed, limited, gaps=gaps, strict=strict)
     reporter = OpenReporter(provider.conflicts)
     scout = Scout(view, fixed)
     # Not its `Resolver`: that sorts out what nobody needs by recursion, without end in a cycle.
@@ -142,9 +164,8 @@ def resolve_open(
         needed_by = f"{parent.name} {parent.version}" if parent is not None else ""
         return Missing(error.demand.name, error.demand.range.text, needed_by)
     except MissingFileError as error:
-        # Whatever needs it fails alike: to walk through all releases of that would tell no more.
-        name = frozenset({error.name})
-        return OpenFailure(name, name, name, (), view.by_minor)
+        # All releases of what needs it may fail alike, and to walk through them takes long.
+        return Lacking(error.name)
     except ResolutionImpossible as error:
         names = {one.requirement.name for one in error.causes}
         names |= {one.parent.name for one in error.causes if one.parent is not None}

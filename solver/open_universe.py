@@ -64,12 +64,14 @@ def learned(
     refuted: Sequence[Relation] = (),
     names: frozenset[str] | None = None,
     limits: Collection[tuple[str, Origin]] = (),
+    forced: Iterable[Requirement] = (),
 ) -> Learned:
     """The universe of the matrix and of what the catalog has seen.
 
     settled: packages whose candidates are the matrix's own. refuted: clauses over the matrix that
     hold for other reasons. names: the packages to take in; None takes all. limits: packages and
-    origins of constraints that are asked of the matrix already.
+    origins of constraints that are asked of the matrix already. forced: requirements on packages
+    of the matrix that are there to be installed.
     """
     reader = _Reader(catalog, matrix, settled, asks, machine, options, names)
     candidates = list(reader.candidates())
@@ -80,6 +82,11 @@ def learned(
         for requirement, candidate in reader.asked(ask, number):
             wanted.append(requirement)
             candidates += [candidate] if candidate is not None else []
+    wanted += [
+        Requirement(_installation(one.package), "", one.origin)
+        for one in forced
+        if reader.is_installation(one.package)
+    ]
     if refuted:
         candidates.append(Candidate(OPEN_WORLD, "all", relations=tuple(refuted)))
         wanted.append(Requirement(OPEN_WORLD, "", _NOBODY))
@@ -147,6 +154,10 @@ class _Reader:
                     relations = self._page_relations(name, version, page)
                     if relations is not None:
                         yield from self._release(name, version, page.index, relations)
+
+    def is_installation(self, name: str) -> bool:
+        """Whether a package of its own says that one of the matrix is installed."""
+        return name in self._maybe_installed
 
     def asked(self, ask: Ask, number: int) -> Iterator[tuple[Requirement, Candidate | None]]:
         """The requirements of a user's line, some with the candidate that carries a condition."""

@@ -16,7 +16,13 @@ from cogpack.project.stated import Stated
 from cogpack.solver.loop_report import oddities, rare_collections
 from cogpack.solver.open_catalog import limitations
 from cogpack.solver.open_model import OpenOptions
-from cogpack.solver.open_resolve import Missing, OpenFailure, OpenSolution, resolve_open
+from cogpack.solver.open_resolve import (
+    Lacking,
+    Missing,
+    OpenFailure,
+    OpenSolution,
+    resolve_open,
+)
 from support.index_server import Dist, serve
 from support.open_world import (
     asks,
@@ -383,11 +389,14 @@ def test_packages_that_are_settled_have_that_version_and_no_other() -> None:
 
 def test_a_settled_version_that_the_index_lacks_ends_the_search_at_once() -> None:
     with serve({"a": chain("a", 30, "t"), "t": chain("t", 3)}) as server:
-        failure = resolved(server, "a", fixed={"t": Version("9.0")})
+        lacking = resolved(server, "a", fixed={"t": Version("9.0")}, gaps=())
         read = server.count(".metadata")
-    assert isinstance(failure, OpenFailure)
-    assert failure.names == failure.fixed == {"t"}
+        walked = resolved(server, "a", fixed={"t": Version("9.0")}, gaps=("t",))
+    assert lacking == Lacking("t")
     assert read < 5
+    # Known to be lacking, it rules out what needs it, release by release.
+    assert isinstance(walked, OpenFailure)
+    assert walked.fixed == {"t"}
 
 
 def test_what_many_releases_need_is_read_side_by_side(monkeypatch: pytest.MonkeyPatch) -> None:

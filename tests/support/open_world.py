@@ -29,7 +29,11 @@ from cogpack.index import (
 from cogpack.origin import Origin
 from cogpack.solver.open_catalog import Catalog
 from cogpack.solver.open_model import Ask, OpenOptions
-from cogpack.solver.open_resolve import Missing, OpenFailure, OpenSolution, resolve_open
+from cogpack.solver.open_resolve import (
+    OpenSolution,
+    Outcome,
+    resolve_open,
+)
 from cogpack.solver.open_target import Target
 from support.index_server import IndexServer
 
@@ -91,15 +95,16 @@ def resolved(
     constraints: Sequence[str] = (),
     options: OpenOptions | None = None,
     fixed: Mapping[str, Version | None] | None = None,
-) -> OpenSolution | OpenFailure | Missing:
+    gaps: Sequence[str] | None = None,
+) -> Outcome:
     """What cogpack makes of these lines, for the Python that runs the tests."""
     wanted = asks(*lines, constraints=constraints)
     with catalog(server, wanted) as found:
         view = found.view(target(), options or OpenOptions(compile=True))
-        return resolve_open(view, wanted, fixed or {})
+        return resolve_open(view, wanted, fixed or {}, gaps=gaps)
 
 
-def versions(outcome: OpenSolution | OpenFailure | Missing) -> dict[str, str] | None:
+def versions(outcome: Outcome) -> dict[str, str] | None:
     """Name -> version of a solution, None when there is none."""
     if not isinstance(outcome, OpenSolution):
         return None
