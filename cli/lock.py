@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from ..errors import UserError
+from ..project import Project
 from ..solver.conflict import Conflict
 from ..solver.lock import LOCK_FILE, Lock
 from ..stacks.locking import (
@@ -19,6 +20,7 @@ from ..stacks.locking import (
     lock_project,
     resolution_to_build,
 )
+from ..stacks.one_image import on_one_image
 from ..stacks.said import Said
 from .options import show_warning, show_warnings
 
@@ -30,7 +32,7 @@ def check_lock(folder: Path, said: Said, as_json: bool) -> None:
     composition = load_as_locked(folder, said)
     resolution = resolution_to_build(composition, locked=True, told=show_warning)
     if resolution.lock is not None:
-        _show(resolution.lock, as_json)
+        _show(composition.project, resolution.lock, as_json)
 
 
 def make_lock(folder: Path, said: Said, wish: Relock, as_json: bool) -> None:
@@ -48,7 +50,7 @@ def make_lock(folder: Path, said: Said, wish: Relock, as_json: bool) -> None:
     show_warnings([*outcome.lock.resolution.warnings, *outcome.warnings])
     for text in outcome.lock.corrections:
         click.echo(f"known override {text}", err=True)
-    _show(outcome.lock, as_json)
+    _show(composition.project, outcome.lock, as_json)
     for line in _changes(outcome.changed):
         click.echo(line, err=True)
     lock = outcome.lock
@@ -57,15 +59,16 @@ def make_lock(folder: Path, said: Said, wish: Relock, as_json: bool) -> None:
     click.echo(f"{LOCK_FILE}: {words}", err=True)
 
 
-def _show(lock: Lock, as_json: bool) -> None:
+def _show(project: Project, lock: Lock, as_json: bool) -> None:
+    resolution = on_one_image(project, lock.resolution)
     if as_json:
         from ..solver.report import dumps, resolution_data
 
-        click.echo(dumps(resolution_data(lock.resolution)), nl=False)
+        click.echo(dumps(resolution_data(resolution)), nl=False)
     else:
         from ..solver.text import resolution_text
 
-        click.echo(resolution_text(lock.resolution), nl=False)
+        click.echo(resolution_text(resolution), nl=False)
 
 
 def _changes(changed: tuple[tuple[str, str, str], ...]) -> Iterator[str]:

@@ -20,9 +20,11 @@ from ..solver.policy import POLICIES, Policy
 from ..solver.requirement import Requirement
 from ..solver.solve import all_versions, resolve
 from ..solver.universe import RUNTIME_IMAGE, Universe
+from ..stacks.one_image import on_one_image
 from .options import base_image, compat, folder, locked, offline, platform, show_warnings
 
 if TYPE_CHECKING:
+    from ..project import Project
     from ..solver.resolution import Resolution
     from ..solver.silent import MetadataSource
     from ..stacks.compose import Composition
@@ -33,13 +35,13 @@ __all__ = ["command"]
 class _Question(Struct, frozen=True):
     """What is to be solved: the project's requirements and the options laid over them.
 
-    warnings: what reading the project had to say. source: knows what the tables do not.
+    source: knows what the tables do not.
     """
 
+    project: Project
     requirements: tuple[Requirement, ...]
     universe: Universe
     policy: Policy
-    warnings: tuple[str, ...]
     source: MetadataSource
 
 
@@ -168,16 +170,17 @@ def _question(
     roots = {one.package for one in (*requirements, *replacing)} | {named}
     universe = universe_of(composition, roots)
     wanted = overridden(requirements, replacing, universe)
-    warnings = tuple(str(one) for one in composition.project.warnings)
     source = ProjectIndexes(composition, os.environ, offline=offline)
-    return _Question(wanted, universe, policy_of(composition), warnings, source)
+    return _Question(composition.project, wanted, universe, policy_of(composition), source)
 
 
 def _tell_resolution(question: _Question, as_json: bool) -> None:
     outcome = _solved(question)
     if isinstance(outcome, Conflict):
         _tell_conflict(outcome, as_json)
-    outcome = replace(outcome, warnings=(*question.warnings, *outcome.warnings))
+    outcome = on_one_image(question.project, outcome)
+    told = (str(one) for one in question.project.warnings)
+    outcome = replace(outcome, warnings=(*told, *outcome.warnings))
     if as_json:
         from ..solver.report import dumps, resolution_data
 

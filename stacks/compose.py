@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +10,6 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from ..blocks.base import Block
-from ..blocks.programs import called
 from ..compat.tables import Tables
 from ..errors import Fault, UserError
 from ..plan import parts
@@ -21,13 +19,12 @@ from ..solver.matrix import architecture_of
 from ..solver.requirement import Requirement
 from ..solver.resolution import BaseImages, Resolution
 from .base import Stack
+from .one_image import on_one_image
 
 if TYPE_CHECKING:
     from ..plan.composer import Composer, Network
 
 __all__ = ["Composition", "compose", "load", "make_plan"]
-
-_SYSTEM_INSTALLERS = frozenset({"apt", "apt-get", "aptitude", "dpkg"})
 
 
 class Composition(Struct, frozen=True):
@@ -101,27 +98,13 @@ def make_plan(
 
     network: of the commands that name none themselves.
     """
-    resolution = _on_one_image(composition.project, resolution)
+    resolution = on_one_image(composition.project, resolution)
     composer = _composer(composition.platform, resolution.base_images, network)
     for name, package in _packages(resolution):
         composer.package(name, package)
     for block in composition.blocks:
         block.plan(composition.project, resolution, composer)
     return composer.finish()
-
-
-def _on_one_image(project: Project, resolution: Resolution) -> Resolution:
-    """The resolution with the image of the build to run on, where commands install system packages.
-
-    What these need and that image has already is not installed, and would be missing in another.
-    """
-    images = resolution.base_images
-    steps = (*project.pre_install, *project.run)
-    if images.build.ref == images.runtime.ref or not any(
-        program in _SYSTEM_INSTALLERS for step in steps for program in called(step.command)
-    ):
-        return resolution
-    return dataclasses.replace(resolution, base_images=replace(images, runtime=images.build))
 
 
 def _composer(platform: str, images: BaseImages, network: Network) -> Composer:

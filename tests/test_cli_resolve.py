@@ -96,3 +96,14 @@ def test_an_unknown_gpu_as_json(project: Path) -> None:
 
 def test_two_questions_at_once(project: Path) -> None:
     assert run(project, "--why", "a", "--all", "b").exit_code == 2
+
+
+def test_the_image_that_runs_is_the_plans(project: Path) -> None:
+    """A command that installs system packages keeps the project on the image of the build."""
+    steps = "  run: [nvcc --version, apt-get install -y libgomp1]\n"
+    text = (project / "cog.yaml").read_text(encoding="utf-8")
+    gpu = text.replace("build:\n", f'build:\n  gpu: true\n  cuda: "12.8"\n{steps}')
+    (project / "cog.yaml").write_text(gpu, encoding="utf-8")
+    images = json.loads(run(project, "--json").stdout)["packages"]["base_image"]
+    assert "-devel-" in images["build"]
+    assert images["runtime"] == images["build"]
