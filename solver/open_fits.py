@@ -14,9 +14,9 @@ from packaging.version import Version
 from ..index.page import File, python_specifier
 from .open_model import OpenOptions
 from .open_target import Target
-from .universe import Candidate, Fact, Relation, Term, requires
+from .universe import Fact, Relation, Term, requires
 
-__all__ = ["INDEX", "Fits", "index_fact"]
+__all__ = ["INDEX", "Fits", "fits_for", "index_fact"]
 
 INDEX = "package index"
 """Where the facts of indexes stand, in place of a table's file."""
@@ -29,17 +29,24 @@ _MINOR_CLAUSE = re.compile(r"(>=|<)\s*\d+(\.\d+)?(\.0)?|(==|!=)\s*\d+(\.\d+)?\.\
 T = TypeVar("T")
 
 
+@lru_cache(maxsize=8)
+def fits_for(pythons: tuple[str, ...], machine: str, options: OpenOptions) -> Fits:
+    """The `Fits` of these Pythons; the same one each time, for it remembers what it worked out."""
+    return Fits(pythons, machine, options)
+
+
 class Fits:
     """Judges for all Pythons of a matrix at once.
 
-    pythons: the candidates of python. machine: of the image.
+    pythons: their versions. machine: of the image.
     """
 
-    def __init__(self, pythons: Sequence[Candidate], machine: str, options: OpenOptions) -> None:
+    def __init__(self, pythons: Iterable[str], machine: str, options: OpenOptions) -> None:
         self._machine = machine
         self._options = options
-        self._pythons = [one.version for one in pythons if one.version is not None]
-        self._all_pythons = frozenset(one.label for one in pythons)
+        self._pythons = {label: Version(label) for label in pythons}
+        self._all_pythons = frozenset(self._pythons)
+        self._files: dict[tuple[object, ...], list[Relation]] = {}
         self._targets: dict[tuple[int, ...], Target] = {}
         self._marker_pythons: dict[tuple[str, str], frozenset[str]] = {}
 
@@ -78,15 +85,21 @@ class Fits:
 
     def files(self, key: str, name: str, files: Sequence[File]) -> list[Relation]:
         """What the files of a release oblige."""
+        question = (key, name, *((one.filename, one.requires_python) for one in files))
+        if question not in self._files:
+            self._files[question] = self._relations(key, name, files)
+        return self._files[question]
+
+    def _relations(self, key: str, name: str, files: Sequence[File]) -> list[Relation]:
         texts = sorted({file.requires_python or "" for file in files})
         answers: dict[tuple[object, ...], int | None] = {}
         floors: dict[str, int | None] = {}
-        for python in self._pythons:
+        for label, python in self._pythons.items():
             # Few texts and few minors make few kinds of Pythons.
             kind = (python.release[:2], *(_admits(text, python) for text in texts))
             if kind not in answers:
                 answers[kind] = self._floor(name, files, python)
-            floors[str(python)] = answers[kind]
+            floors[label] = answers[kind]
         known = {label: floor for label, floor in floors.items() if floor is not None}
         found = []
         if len(known) < len(floors):
@@ -114,11 +127,11 @@ class Fits:
         """The answer for each Python; by_minor: releases of one minor have the same."""
         answers: dict[tuple[int, ...], T] = {}
         found = {}
-        for python in self._pythons:
+        for label, python in self._pythons.items():
             key = python.release[:2] if by_minor else python.release
             if key not in answers:
                 answers[key] = ask(python)
-            found[str(python)] = answers[key]
+            found[label] = answers[key]
         return found
 
     def _floor(self, name: str, files: Sequence[File], python: Version) -> int | None:

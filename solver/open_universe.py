@@ -18,7 +18,7 @@ from ..index.metadata import Metadata, NoMetadata
 from ..index.page import Page
 from ..origin import Origin
 from .open_catalog import Catalog, hashed, hashed_lines, hashes_for
-from .open_fits import Fits, index_fact
+from .open_fits import fits_for, index_fact
 from .open_model import (
     ANY,
     Ask,
@@ -112,7 +112,7 @@ class _Reader:
         self._matrix = matrix
         self._settled = settled
         self._options = options
-        self._fits = Fits(matrix["python"].candidates, machine, options)
+        self._fits = fits_for(tuple(matrix["python"].position), machine, options)
         direct = {ask.name: ask for ask in asks if ask.is_direct and not ask.constraint}
         self._given = {
             ask.name: _carrier(number)
