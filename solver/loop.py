@@ -26,7 +26,7 @@ from .matrix import DISTRIBUTIONS
 from .open_catalog import Catalog, View, limitations
 from .open_model import Ask, OpenOptions, range_of
 from .open_prefetch import ask_ahead
-from .open_resolve import Lacking, Missing, OpenFailure, OpenSolution, resolve_open
+from .open_resolve import Lacking, Missing, OpenFailure, OpenSolution, Outcome, resolve_open
 from .open_target import MACHINES, Target
 from .open_universe import learned
 from .policy import POLICIES, Policy
@@ -158,6 +158,7 @@ class _Loop:
         self._refuted: list[Relation] = []
         self._names: frozenset[str] = frozenset()
         self._gaps: frozenset[str] = frozenset()
+        self._advice: dict[str, str] = {}
         self._batches: dict[str, int] = {}
         self._corrections: dict[Correction, None] = {}
         self._dropped: set[Correction] = set()
@@ -175,14 +176,10 @@ class _Loop:
                 return None
             resolution = self._resolution(chosen)
             view = self._view(chosen, resolution)
-            outcome = resolve_open(
-                view,
-                self._asks(resolution),
-                self._fixed(resolution),
-                limits=self._limits(),
-                gaps=self._gaps,
-                strict=self._strict,
-            )
+            outcome = self._resolve(view, resolution)
+            if isinstance(outcome, OpenFailure) and outcome.names <= self._names:
+                # The solver knew all that clashed, and found an answer all the same.
+                outcome = self._resolve(self._advised(view), resolution)
             if isinstance(outcome, Missing):
                 self._force(outcome)
             elif isinstance(outcome, Lacking):
@@ -194,6 +191,25 @@ class _Loop:
                 idle = self._idle(chosen, outcome)
                 return self._agreement(resolution, outcome, view, turn, idle)
         raise CogpackError(f"the two solvers did not agree in {MAX_TURNS} turns")
+
+    def _resolve(self, view: View, resolution: Resolution) -> Outcome:
+        return resolve_open(
+            view,
+            self._asks(resolution),
+            self._fixed(resolution),
+            limits=self._limits(),
+            gaps=self._gaps,
+            strict=self._strict,
+        )
+
+    def _advised(self, view: View) -> View:
+        """A view that tries the solver's own choice of each package first.
+
+        When resolvelib jumps back it may pass over the package that was at fault.
+        """
+        prefer = dict(view.options.prefer) | self._advice
+        options = replace(view.options, prefer=tuple(sorted(prefer.items())))
+        return View(view.catalog, view.index, view.target, options)
 
     def problems(self) -> Iterator[Problem]:
         """What may have no solution, the best to explain first; the last one surely has none.
@@ -226,6 +242,11 @@ class _Loop:
             optimum = engine.optimum(policy, {*names, *asked, *moved})
         if optimum is None:
             return None
+        self._advice = {
+            name: one.label
+            for name, one in optimum.chosen.items()
+            if name in self._names and name not in names and one.version is not None
+        }
         return {name: one for name, one in optimum.chosen.items() if name in names}
 
     def _pose(self, *, with_refuted: bool) -> Problem:

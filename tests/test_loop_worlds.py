@@ -64,6 +64,21 @@ def test_a_row_may_need_what_nobody_installs(
     check_agreement(world)
 
 
+def test_what_resolvelib_jumps_over_the_solver_finds() -> None:
+    """c 3 is at fault, for it wants a 1; the clash that shows is of a 1 with b."""
+    world = world_of(
+        {"m": {"1": []}, "n": {"1": []}},
+        {
+            "a": {"1": Release(("b==1",)), "2": Release()},
+            "b": {"1": Release(("c==2",)), "2": Release(("c",))},
+            "c": {"3": Release(("a==1",)), "1": Release()},
+        },
+        ["a", "b"],
+    )
+    assert has_answer(world)
+    check_agreement(world)
+
+
 @settings(max_examples=EXAMPLES // 20, suppress_health_check=[HealthCheck.too_slow])
 @given(worlds)
 def test_every_fix_of_a_conflict_solves(world: World) -> None:
