@@ -121,6 +121,12 @@ class _Search(Resolution[Demand, Node, str]):
         super().__init__(provider, reporter)
         self._satisfying: dict[str, tuple[Criterion[Demand, Node], Node, bool]] = {}
 
+    def _attempt_to_pin_criterion(self, name: str) -> list[Criterion[Demand, Node]]:
+        causes = super()._attempt_to_pin_criterion(name)
+        # Why so few candidates were left is a cause as well: without it the search jumps back over
+        # the release that ruled the others out.
+        return [*causes, self.state.criteria[name]] if causes else causes
+
     def _is_current_pin_satisfying(self, name: str, criterion: Criterion[Demand, Node]) -> bool:
         pin = self.state.mapping.get(name)
         if pin is None:

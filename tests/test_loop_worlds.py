@@ -64,13 +64,14 @@ def test_a_row_may_need_what_nobody_installs(
     check_agreement(world)
 
 
-def test_what_resolvelib_jumps_over_the_solver_finds() -> None:
+@pytest.mark.parametrize("lacking", ["c==2", "m"])
+def test_what_resolvelib_jumps_over_the_solver_finds(lacking: str) -> None:
     """c 3 is at fault, for it wants a 1; the clash that shows is of a 1 with b."""
     world = world_of(
         {"m": {"1": []}, "n": {"1": []}},
         {
             "a": {"1": Release(("b==1",)), "2": Release()},
-            "b": {"1": Release(("c==2",)), "2": Release(("c",))},
+            "b": {"1": Release((lacking,)), "2": Release(("c",))},
             "c": {"3": Release(("a==1",)), "1": Release()},
         },
         ["a", "b"],
